@@ -1,0 +1,164 @@
+//! Wall-clock time as integers. The crate never reads a clock: every `now` is an argument.
+
+use core::fmt;
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instant of wall-clock time: nanoseconds since the Unix epoch.
+///
+/// Wall clock and not a monotonic one, because the kubelet measures back-off from a container's
+/// `finishedAt`, which the runtime reports and which outlives the kubelet. Covers the years 1677
+/// to 2262; arithmetic saturates at these ends.
+///
+/// Serialises as RFC 3339 text, like `metav1.Time` but with its sub-second part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(0);
+    /// The earliest instant that can be told, in the year 1677.
+    pub const MIN: Self = Self(i64::MIN);
+    /// The latest instant that can be told, in the year 2262.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The instant `nanos` nanoseconds after the Unix epoch.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// The instant `millis` milliseconds after the Unix epoch, saturating.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// The instant `secs` seconds after the Unix epoch, saturating.
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// The time that passed since `earlier`; zero if `earlier` is later than `self`.
+    pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
+        if self.0 <= earlier.0 {
+            Duration::ZERO
+        } else {
+            Duration::from_nanos(self.0.abs_diff(earlier.0))
+        }
+    }
+
+    /// Cut to whole seconds (towards the past), as the API stores times (`metav1.Time`).
+    #[must_use]
+    pub const fn truncate_to_second(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(1_000_000_000)))
+    }
+}
+
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(span)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(span)))
+    }
+}
+
+/// A time outside of what [`Timestamp`] can tell (the years 1677 to 2262).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("time {0} is outside of the years 1677 to 2262")]
+pub struct TimestampRangeError(pub jiff::Timestamp);
+
+impl TryFrom<jiff::Timestamp> for Timestamp {
+    type Error = TimestampRangeError;
+    fn try_from(time: jiff::Timestamp) -> Result<Self, Self::Error> {
+        i64::try_from(time.as_nanosecond()).map(Self).map_err(|_| TimestampRangeError(time))
+    }
+}
+
+impl TryFrom<&Time> for Timestamp {
+    type Error = TimestampRangeError;
+    fn try_from(time: &Time) -> Result<Self, Self::Error> {
+        time.0.try_into()
+    }
+}
+
+impl From<Timestamp> for jiff::Timestamp {
+    fn from(time: Timestamp) -> Self {
+        // jiff's range (years -9999 to 9999) contains every i64 of nanoseconds.
+        Self::from_nanosecond(i128::from(time.0)).unwrap_or_default()
+    }
+}
+
+impl From<Timestamp> for Time {
+    fn from(time: Timestamp) -> Self {
+        Self(time.into())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        jiff::Timestamp::from(*self).fmt(f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        jiff::Timestamp::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN - Duration::MAX, Timestamp::MIN);
+        assert_eq!(Timestamp::MIN.truncate_to_second(), Timestamp::MIN);
+        assert_eq!(
+            Timestamp::MAX.saturating_duration_since(Timestamp::MIN),
+            Duration::from_nanos(u64::MAX)
+        );
+    }
+
+    #[test]
+    fn truncation_goes_towards_the_past_before_the_epoch_too() {
+        assert_eq!(Timestamp::from_millis(1_999).truncate_to_second(), Timestamp::from_secs(1));
+        assert_eq!(Timestamp::from_millis(-1).truncate_to_second(), Timestamp::from_secs(-1));
+    }
+
+    #[test]
+    fn text_round_trips_and_times_out_of_range_are_refused() {
+        let time: Timestamp = serde_json::from_str("\"2026-01-01T00:00:00.25Z\"").unwrap();
+        assert_eq!(time.as_nanos(), 1_767_225_600_250_000_000);
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-01-01T00:00:00.25Z\"");
+        let err = serde_json::from_str::<Timestamp>("\"9000-01-01T00:00:00Z\"").unwrap_err();
+        assert!(err.to_string().contains("outside of the years 1677 to 2262"), "{err}");
+    }
+}
