@@ -7,6 +7,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod actions;
+mod backoff;
 mod fnv;
 pub mod interop;
 mod observation;
@@ -15,6 +17,13 @@ mod status;
 mod time;
 mod version;
 
+pub use actions::{
+    ActionContext, ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillMessage,
+    KillPodCause, PodActions, RestartDecision, RestartVerdict, SandboxChange, SandboxDecision,
+    StartCause, compute_pod_actions, compute_pod_actions_into, pod_sandbox_changed,
+    restart_verdict, restarting_all_containers, should_container_be_restarted,
+};
+pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };

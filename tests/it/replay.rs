@@ -50,7 +50,10 @@ macro_rules! replays {
     };
 }
 
-replays! {}
+replays! {
+    actions: "actions";
+    backoff: "backoff";
+}
 
 #[test]
 fn a_family_is_named_by_the_last_word_of_the_file_name() {
