@@ -34,7 +34,9 @@ pub use spec::{
 };
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, PodCondition, PodPhase, PodStatus, condition_type,
+    ContainerStateWaiting, ContainerStatus, Eviction, PhaseContext, PodCondition, PodPhase,
+    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, generate_pod_status,
+    pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};
 pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
