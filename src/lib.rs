@@ -9,6 +9,7 @@ extern crate std;
 
 mod fnv;
 pub mod interop;
+pub mod kubectl;
 mod observation;
 mod spec;
 mod status;
