@@ -11,6 +11,7 @@ mod actions;
 mod backoff;
 mod fnv;
 pub mod interop;
+pub mod kubectl;
 mod observation;
 mod spec;
 mod status;

@@ -1,5 +1,7 @@
 //! What the cases of several families have in common.
 
+use std::collections::HashMap;
+
 use podinit::{
     ContainerInstance, Exit, FeatureGates, InstanceState, KubernetesVersion, Observation, PodSpec,
     ProbeResult, Sandbox, Timestamp,
@@ -44,6 +46,15 @@ pub fn pod(case: &Value) -> Result<PodSpec, BadCase> {
 
 /// The case's `sandboxes` and `containers`.
 pub fn observation(case: &Value, pod: &PodSpec) -> Result<Observation, BadCase> {
+    observation_with_ids(case, pod, str::to_owned)
+}
+
+/// As [`observation`], the containers' ids being changed on the way.
+pub fn observation_with_ids(
+    case: &Value,
+    pod: &PodSpec,
+    id: impl Fn(&str) -> String,
+) -> Result<Observation, BadCase> {
     let mut observation = Observation::new();
     for sandbox in field_or_default::<Vec<SandboxCase>>(case, "sandboxes")? {
         observation.push_sandbox(Sandbox {
@@ -54,9 +65,14 @@ pub fn observation(case: &Value, pod: &PodSpec) -> Result<Observation, BadCase> 
             host_network: sandbox.host_network,
         });
     }
+    let readiness = readiness_probes(case)?;
     for container in field_or_default::<Vec<ContainerCase>>(case, "containers")? {
         let name = container.name.clone();
-        observation.push_named(pod, &name, container.instance(pod)?);
+        let readiness = readiness.get(&container.id).map(String::as_str);
+        let mut instance = container.instance(pod)?;
+        instance.readiness_probe = probe_result(readiness)?;
+        instance.id = id(&instance.id).into();
+        observation.push_named(pod, &name, instance);
     }
     Ok(observation)
 }
@@ -91,6 +107,11 @@ pub struct ContainerCase {
     definition_changed: bool,
     startup_probe: Option<String>,
     liveness_probe: Option<String>,
+}
+
+/// The case's `readinessProbes`, by the id of the instance.
+fn readiness_probes(case: &Value) -> Result<HashMap<String, String>, BadCase> {
+    field_or_default(case, "readinessProbes")
 }
 
 impl ContainerCase {

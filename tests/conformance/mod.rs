@@ -7,6 +7,9 @@
 mod actions;
 mod backoff;
 mod case;
+mod phase;
+mod print;
+mod status;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -46,6 +49,9 @@ pub const FAMILIES: &[Family] = &[
         left_out: &["NextInitContainerToStart of 1.32 and before, which the cases do not record"],
     },
     Family { name: "backoff", replay: backoff::replay, left_out: &[] },
+    Family { name: "phase", replay: phase::replay, left_out: &[] },
+    Family { name: "print", replay: print::replay, left_out: &[] },
+    Family { name: "status", replay: status::replay, left_out: &[] },
 ];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.

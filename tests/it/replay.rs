@@ -53,6 +53,9 @@ macro_rules! replays {
 replays! {
     actions: "actions";
     backoff: "backoff";
+    phase: "phase";
+    print: "print";
+    status: "status";
 }
 
 #[test]
