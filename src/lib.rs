@@ -9,14 +9,19 @@ extern crate std;
 
 mod actions;
 mod backoff;
+mod event;
 mod fnv;
+mod go_duration;
 pub mod interop;
 pub mod kubectl;
 mod observation;
+mod runtime;
+pub mod sim;
 mod spec;
 mod status;
 mod time;
 mod version;
+mod worker;
 
 pub use actions::{
     ActionContext, ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillMessage,
@@ -25,9 +30,11 @@ pub use actions::{
     restart_verdict, restarting_all_containers, should_container_be_restarted,
 };
 pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
+pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
+pub use runtime::{ContainerRuntime, SyncPodError, sync_pod};
 pub use spec::{
     Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
@@ -41,3 +48,8 @@ pub use status::{
 };
 pub use time::{Timestamp, TimestampRangeError};
 pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
+pub use worker::{
+    ContainerStop, Deletion, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
+    Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
+    WorkerSettings,
+};

@@ -30,6 +30,11 @@ const OWNED_BY_KUBELET: [&str; 8] = [
     condition_type::ALL_CONTAINERS_RESTARTING,
 ];
 
+/// Does the kubelet write conditions of this type anew each time?
+pub(crate) fn is_owned_by_kubelet(condition_type: &str) -> bool {
+    OWNED_BY_KUBELET.contains(&condition_type)
+}
+
 /// The pod's conditions, in the order of the API: what the kubelet does not own, as it was; then
 /// what it owns.
 ///
@@ -40,7 +45,7 @@ pub(super) fn pod_conditions(inputs: &StatusInputs<'_>, status: &PodStatus) -> V
         .api
         .conditions
         .iter()
-        .filter(|condition| !OWNED_BY_KUBELET.contains(&condition.condition_type.as_str()))
+        .filter(|condition| !is_owned_by_kubelet(&condition.condition_type))
         .cloned()
         .collect();
     // Written by the kubelet when it evicts, and carried from its own record.

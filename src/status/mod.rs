@@ -6,10 +6,13 @@
 mod conditions;
 mod containers;
 mod phase;
+mod terminate;
 mod types;
 
+pub(crate) use conditions::is_owned_by_kubelet;
 pub use containers::{StartFailure, StartFailures};
 pub use phase::{PhaseContext, pod_has_initialized, pod_phase};
+pub(crate) use terminate::terminate_pod;
 pub use types::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus, PodCondition, PodPhase, PodStatus, condition_type,
