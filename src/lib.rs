@@ -9,6 +9,7 @@ extern crate std;
 
 mod actions;
 mod backoff;
+mod event;
 mod fnv;
 pub mod interop;
 pub mod kubectl;
@@ -25,6 +26,7 @@ pub use actions::{
     restart_verdict, restarting_all_containers, should_container_be_restarted,
 };
 pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
+pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
