@@ -80,16 +80,12 @@ impl Engine<'_> {
                 let deleted = self.worker.deletion().is_some();
                 return if deleted { End::Deleted } else { End::Terminal };
             }
-            if self.steps.len() > self.scenario.limits.steps {
+            let Some(next) = self.next_instant() else { return End::Steady };
+            let limits = self.scenario.limits;
+            if self.steps.len() > limits.steps || self.since_beginning(next) > limits.time {
                 return End::Truncated;
             }
-            match self.next_instant() {
-                None => return End::Steady,
-                Some(next) if self.since_beginning(next) > self.scenario.limits.time => {
-                    return End::Truncated;
-                }
-                Some(next) => now = next.max(now),
-            }
+            now = next.max(now);
         }
     }
 

@@ -123,10 +123,10 @@ impl<'a> Converter<'a> {
         let mut status = match instances {
             [] => self.without_record(container, earlier),
             [newest, older @ ..] => {
-                let mut status = self.from_record(container, newest, earlier);
+                let mut status = self.convert_record(container, newest, earlier);
                 if let Some(second) = older.first() {
                     status.last_termination_state =
-                        self.from_record(container, second, earlier).state;
+                        self.convert_record(container, second, earlier).state;
                 }
                 status
             }
@@ -189,7 +189,7 @@ impl<'a> Converter<'a> {
     }
 
     /// One runtime record (`convertContainerStatus`).
-    fn from_record(
+    fn convert_record(
         &self,
         container: &Container,
         instance: &ContainerInstance,

@@ -142,12 +142,17 @@ fn normalize(pod: &PodSpec, status: &mut PodStatus) {
                 truncate(&mut terminated.started_at);
                 truncate(&mut terminated.finished_at);
                 if terminated.message.len() > limit {
-                    let end = terminated.message.floor_char_boundary(limit);
-                    terminated.message = SmolStr::new(&terminated.message[..end]);
+                    terminated.message = SmolStr::new(cut(&terminated.message, limit));
                 }
             }
         }
     }
+}
+
+/// The longest beginning of at most `limit` bytes that is still text.
+fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=limit).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 fn truncate(time: &mut Option<Timestamp>) {
