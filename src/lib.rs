@@ -10,9 +10,11 @@ extern crate std;
 mod fnv;
 pub mod interop;
 mod observation;
+pub mod resources;
 mod spec;
 mod status;
 mod time;
+pub mod validation;
 mod version;
 
 pub use observation::{

@@ -50,7 +50,9 @@ macro_rules! replays {
     };
 }
 
-replays! {}
+replays! {
+    quantities: "quantity";
+}
 
 #[test]
 fn a_family_is_named_by_the_last_word_of_the_file_name() {

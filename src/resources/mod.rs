@@ -1,0 +1,5 @@
+//! Resources.
+
+mod quantity;
+
+pub use quantity::{Format, Quantity, QuantityError, QuantityOverflow, Scale};
