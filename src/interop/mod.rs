@@ -2,6 +2,7 @@
 
 mod aggregate;
 pub mod defaults;
+pub mod manifest;
 mod status;
 
 pub(crate) use aggregate::aggregate;

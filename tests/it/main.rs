@@ -9,4 +9,7 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+mod manifest;
+mod manifest_fields;
 mod replay;
+mod validation;

@@ -52,6 +52,8 @@ macro_rules! replays {
 
 replays! {
     quantities: "quantity";
+    validation: "validation";
+    update: "update";
 }
 
 #[test]
