@@ -7,19 +7,36 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod actions;
+mod backoff;
+mod event;
 mod fnv;
+mod go_duration;
 pub mod interop;
+pub mod kubectl;
 mod observation;
 pub mod resources;
+mod runtime;
+pub mod sim;
 mod spec;
 mod status;
 mod time;
 pub mod validation;
 mod version;
+mod worker;
 
+pub use actions::{
+    ActionContext, ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillMessage,
+    KillPodCause, PodActions, RestartDecision, RestartVerdict, SandboxChange, SandboxDecision,
+    StartCause, compute_pod_actions, compute_pod_actions_into, pod_sandbox_changed,
+    restart_verdict, restarting_all_containers, should_container_be_restarted,
+};
+pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
+pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
+pub use runtime::{ContainerRuntime, SyncPodError, sync_pod};
 pub use spec::{
     Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
@@ -27,7 +44,14 @@ pub use spec::{
 };
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, PodCondition, PodPhase, PodStatus, condition_type,
+    ContainerStateWaiting, ContainerStatus, Eviction, PhaseContext, PodCondition, PodPhase,
+    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, generate_pod_status,
+    pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};
 pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
+pub use worker::{
+    ContainerStop, Deletion, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
+    Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
+    WorkerSettings,
+};

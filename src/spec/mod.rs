@@ -138,6 +138,11 @@ impl PodSpec {
         (0..self.init_containers).map(ContainerIndex)
     }
 
+    /// The init container after this one.
+    pub(crate) fn next_init_container(&self, index: ContainerIndex) -> Option<ContainerIndex> {
+        (index.0 + 1 < self.init_containers).then_some(ContainerIndex(index.0 + 1))
+    }
+
     /// `spec.containers` in their order.
     pub fn app_containers(
         &self,

@@ -4,6 +4,14 @@
 //! as JSON, plain or gzipped. A family knows how to ask this crate what the case asks, and gives
 //! back both answers; comparing and showing them is done here, for every family alike.
 
+mod actions;
+mod backoff;
+mod case;
+mod phase;
+mod print;
+mod status;
+mod traces;
+
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -41,6 +49,16 @@ pub struct Family {
 
 /// Every family that is modelled, in the order in which they build on each other.
 pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "actions",
+        replay: actions::replay,
+        left_out: &["NextInitContainerToStart of 1.32 and before, which the cases do not record"],
+    },
+    Family { name: "backoff", replay: backoff::replay, left_out: &[] },
+    Family { name: "phase", replay: phase::replay, left_out: &[] },
+    Family { name: "print", replay: print::replay, left_out: &[] },
+    Family { name: "status", replay: status::replay, left_out: &[] },
+    Family { name: "traces", replay: traces::replay, left_out: &[] },
     Family { name: "quantity", replay: quantity::replay, left_out: quantity::LEFT_OUT },
     Family { name: "validation", replay: validation::replay, left_out: &[] },
     Family { name: "update", replay: update::replay, left_out: &[] },

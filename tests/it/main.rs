@@ -9,6 +9,7 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+mod kubectl;
 mod manifest;
 mod manifest_fields;
 mod replay;

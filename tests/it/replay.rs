@@ -51,6 +51,12 @@ macro_rules! replays {
 }
 
 replays! {
+    actions: "actions";
+    backoff: "backoff";
+    phase: "phase";
+    print: "print";
+    status: "status";
+    traces: "traces";
     quantities: "quantity";
     validation: "validation";
     update: "update";

@@ -1,0 +1,189 @@
+//! Is a container that ended started again?
+
+use core::fmt;
+
+use crate::observation::{ContainerInstance, InstanceState, Observation};
+use crate::spec::{
+    Container, ContainerIndex, ContainerRestartPolicy, PodSpec, RestartPolicy, RestartRuleAction,
+};
+use crate::status::{PodStatus, condition_type};
+use crate::version::Feature;
+
+/// What decided about a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RestartVerdict {
+    /// The first rule that matches the exit code, at this position.
+    Rule(usize, RestartRuleAction),
+    /// The container's own policy.
+    ContainerPolicy(ContainerRestartPolicy),
+    /// The pod's policy.
+    PodPolicy(RestartPolicy),
+    /// A restartable init container, restarted whatever its exit code.
+    RestartableInitContainer,
+    /// The pod is being deleted: nothing is restarted.
+    Deletion,
+}
+
+impl fmt::Display for RestartVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(index, action) => write!(f, "restartPolicyRules[{index}] ({action:?})"),
+            Self::ContainerPolicy(policy) => write!(f, "the container's restartPolicy {policy:?}"),
+            Self::PodPolicy(policy) => write!(f, "the pod's restartPolicy {policy:?}"),
+            Self::RestartableInitContainer => f.write_str("a restartable init container always is"),
+            Self::Deletion => f.write_str("the pod is being deleted"),
+        }
+    }
+}
+
+/// The first of a container's rules that matches an exit code.
+///
+/// Rules count only beside a `restartPolicy` of the container's own.
+fn first_matching_rule(
+    container: &Container,
+    exit_code: i32,
+) -> Option<(usize, RestartRuleAction)> {
+    container.restart_policy()?;
+    let rules = container.restart_policy_rules();
+    let index = rules.iter().position(|rule| rule.matches(exit_code))?;
+    Some((index, rules[index].action))
+}
+
+/// Does this exit start a restart of the whole pod in place?
+pub(crate) fn restarts_all_containers(
+    pod: &PodSpec,
+    container: &Container,
+    exit_code: i32,
+) -> bool {
+    pod.can_restart_all_containers()
+        && matches!(
+            first_matching_rule(container, exit_code),
+            Some((_, RestartRuleAction::RestartAllContainers))
+        )
+}
+
+/// Is a container that exited with this code restarted, and what decides that?
+///
+/// The first matching rule, else the container's policy, else the pod's. A matching rule
+/// `RestartAllContainers` whose gate is off does not count, and no later rule is asked.
+///
+/// Source: `podutil.ContainerShouldRestart`, `pkg/api/v1/pod/util.go`, v1.36.2.
+pub fn restart_verdict(
+    pod: &PodSpec,
+    container: &Container,
+    exit_code: i32,
+) -> (bool, RestartVerdict) {
+    if let Some((index, action)) = first_matching_rule(container, exit_code)
+        && (action == RestartRuleAction::Restart
+            || pod.enabled(Feature::RestartAllContainersOnContainerExits))
+    {
+        return (true, RestartVerdict::Rule(index, action));
+    }
+    match container.restart_policy() {
+        Some(policy) => (policy.restarts_after(exit_code), RestartVerdict::ContainerPolicy(policy)),
+        None => {
+            let policy = pod.restart_policy();
+            let restart = ContainerRestartPolicy::from(policy).restarts_after(exit_code);
+            (restart, RestartVerdict::PodPolicy(policy))
+        }
+    }
+}
+
+/// The container's policy, or the pod's: what decides where exit codes and rules are not asked.
+pub(crate) fn effective_policy(pod: &PodSpec, container: &Container) -> ContainerRestartPolicy {
+    container.restart_policy().unwrap_or_else(|| pod.restart_policy().into())
+}
+
+/// What is to become of a container that does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RestartDecision {
+    /// It has no record, was only created, or is in an unknown state: it is started.
+    Start,
+    /// It is running: there is nothing to start.
+    Running,
+    /// It ended and is started again.
+    Restart(RestartVerdict),
+    /// It ended (or the pod is being deleted) and stays so.
+    Stay(RestartVerdict),
+}
+
+impl RestartDecision {
+    /// Is it to be started?
+    pub const fn starts(self) -> bool {
+        matches!(self, Self::Start | Self::Restart(_))
+    }
+}
+
+/// Should a container be started (again), by the newest record of it?
+///
+/// Source: `kubecontainer.ShouldContainerBeRestarted`, `pkg/kubelet/container/helpers.go`, v1.36.2.
+pub fn should_container_be_restarted(
+    pod: &PodSpec,
+    container: ContainerIndex,
+    newest: Option<&ContainerInstance>,
+    deletion_requested: bool,
+) -> RestartDecision {
+    if deletion_requested {
+        return RestartDecision::Stay(RestartVerdict::Deletion);
+    }
+    match newest.map(|instance| &instance.state) {
+        None | Some(InstanceState::Created | InstanceState::Unknown) => RestartDecision::Start,
+        Some(InstanceState::Running) => RestartDecision::Running,
+        Some(InstanceState::Exited(exit)) => {
+            match restart_verdict(pod, pod.container(container), exit.exit_code) {
+                (true, verdict) => RestartDecision::Restart(verdict),
+                (false, verdict) => RestartDecision::Stay(verdict),
+            }
+        }
+    }
+}
+
+/// Has a regular init container failed (`isInitContainerFailed`)? Killed for memory counts even
+/// with exit code 0, and so does an unknown state.
+pub(crate) fn is_init_container_failed(instance: &ContainerInstance) -> bool {
+    match &instance.state {
+        InstanceState::Exited(exit) => exit.reason == "OOMKilled" || exit.exit_code != 0,
+        InstanceState::Unknown => true,
+        InstanceState::Created | InstanceState::Running => false,
+    }
+}
+
+/// Is the pod being restarted in place?
+///
+/// It is while the earlier status says so (`AllContainersRestarting` True), or once the newest
+/// record of an init or app container has exited and a rule `RestartAllContainers` matches that
+/// exit, or the exit that the earlier status shows as the container's state.
+///
+/// Source: `ShouldAllContainersRestart`, v1.36.2.
+pub fn restarting_all_containers(
+    pod: &PodSpec,
+    observation: &Observation,
+    earlier: &PodStatus,
+) -> bool {
+    if !pod.can_restart_all_containers() {
+        return false;
+    }
+    if earlier.is_condition_true(condition_type::ALL_CONTAINERS_RESTARTING) {
+        return true;
+    }
+    let earlier_exit_code = |name: &str| {
+        earlier
+            .init_container_statuses
+            .iter()
+            .chain(&earlier.container_statuses)
+            .find(|status| status.name == name)
+            .and_then(|status| status.state.terminated.as_ref())
+            .map(|terminated| terminated.exit_code)
+    };
+    pod.init_containers().chain(pod.app_containers()).any(|index| {
+        let container = pod.container(index);
+        let Some(exit) = observation.newest(index).and_then(ContainerInstance::exit) else {
+            return false;
+        };
+        restarts_all_containers(pod, container, exit.exit_code)
+            || earlier_exit_code(container.name())
+                .is_some_and(|code| restarts_all_containers(pod, container, code))
+    })
+}

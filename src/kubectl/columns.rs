@@ -1,0 +1,346 @@
+//! READY, STATUS and RESTARTS: the columns of `kubectl get pods`.
+
+use core::fmt;
+
+use smol_str::SmolStr;
+
+use super::HumanDuration;
+use crate::spec::{ContainerIndex, PodSpec};
+use crate::status::{ContainerState, ContainerStatus, PodStatus, condition_type};
+use crate::time::Timestamp;
+use crate::version::KubernetesVersion;
+
+/// The three columns that say how a pod is. Prints them with a space between.
+///
+/// Making and printing them allocates nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Columns {
+    /// How many containers are ready.
+    pub ready: Ready,
+    /// How the pod is, in a word.
+    pub status: StatusColumn,
+    /// How often its containers were restarted.
+    pub restarts: Restarts,
+}
+
+impl fmt::Display for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.ready, self.status, self.restarts)
+    }
+}
+
+/// The READY column: `1/2`. Restartable init containers count on both sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ready {
+    /// Containers that are ready.
+    pub ready: usize,
+    /// App containers and restartable init containers.
+    pub total: usize,
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ready, self.total)
+    }
+}
+
+/// The STATUS column: mostly not the phase, but a reason that says more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StatusColumn {
+    /// A phase or a reason: `Running`, `CrashLoopBackOff`, `Terminating`.
+    Word(SmolStr),
+    /// `Signal:9`: an app container was ended by a signal, and the runtime gave no reason.
+    Signal(i32),
+    /// `ExitCode:3`: an app container ended, and the runtime gave no reason.
+    ExitCode(i32),
+    /// `Init:CrashLoopBackOff`: an init container waits or has failed for this reason.
+    Init(SmolStr),
+    /// `Init:Signal:9`.
+    InitSignal(i32),
+    /// `Init:ExitCode:3`.
+    InitExitCode(i32),
+    /// `Init:1/3`: the init containers before the second one are done.
+    InitProgress {
+        /// The position of the init container that is under way.
+        done: usize,
+        /// How many init containers there are, restartable ones too.
+        total: usize,
+    },
+}
+
+impl StatusColumn {
+    const fn word(word: &'static str) -> Self {
+        Self::Word(SmolStr::new_static(word))
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        matches!(self, Self::Word(own) if own == word)
+    }
+}
+
+impl fmt::Display for StatusColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => f.pad(word),
+            Self::Signal(signal) => write!(f, "Signal:{signal}"),
+            Self::ExitCode(code) => write!(f, "ExitCode:{code}"),
+            Self::Init(reason) => write!(f, "Init:{reason}"),
+            Self::InitSignal(signal) => write!(f, "Init:Signal:{signal}"),
+            Self::InitExitCode(code) => write!(f, "Init:ExitCode:{code}"),
+            Self::InitProgress { done, total } => write!(f, "Init:{done}/{total}"),
+        }
+    }
+}
+
+/// The RESTARTS column: `3` or `3 (1s ago)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Restarts {
+    /// Restarts of those containers that count in the present state of the pod.
+    pub count: i64,
+    /// How long ago the last of these containers to be restarted had ended, where that is known.
+    pub last: Option<HumanDuration>,
+}
+
+impl fmt::Display for Restarts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last {
+            Some(ago) if self.count != 0 => write!(f, "{} ({ago} ago)", self.count),
+            _ => write!(f, "{}", self.count),
+        }
+    }
+}
+
+/// The columns of `kubectl get pods` as the apiserver prints them (`printPod` in
+/// `pkg/printers/internalversion/printers.go`).
+///
+/// The rules are those of the version of [`PodSpec::gates`]: up to 1.30 a pod that is being deleted
+/// is `Terminating` in a terminal phase too; up to 1.34 a container that has failed does not show
+/// behind one that has completed.
+///
+/// ```
+/// use podinit::{FeatureGates, PodSpec, PodStatus, Timestamp, kubectl};
+/// # use k8s_openapi::api::core::v1;
+/// let pod: v1::Pod = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "web"},
+///     "spec": {
+///         "initContainers": [{"name": "migrate", "image": "migrate:1"}],
+///         "containers": [{"name": "web", "image": "web:1"}],
+///     },
+///     "status": {
+///         "phase": "Pending",
+///         "initContainerStatuses": [{
+///             "name": "migrate", "image": "migrate:1", "imageID": "", "ready": false,
+///             "restartCount": 2,
+///             "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+///             "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:00:10Z"}},
+///         }],
+///     },
+/// }))?;
+/// let spec = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let status = PodStatus::try_from(&pod.status.unwrap_or_default())?;
+/// let now = Timestamp::from_secs(1_767_225_613); // 2026-01-01T00:00:13Z
+///
+/// let columns = kubectl::columns(&spec, &status, None, now);
+/// assert_eq!(columns.to_string(), "0/1 Init:CrashLoopBackOff 2 (3s ago)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn columns(
+    pod: &PodSpec,
+    status: &PodStatus,
+    deletion_timestamp: Option<Timestamp>,
+    now: Timestamp,
+) -> Columns {
+    let init = init_column(pod, &status.init_container_statuses);
+    let mut ready = init.ready_sidecars;
+    let mut restarts = init.restarts;
+    let initializing = init.status.is_some();
+    let mut column = init.status.unwrap_or_else(|| pod_word(status));
+
+    // The latest word is the apps' as soon as the pod has once been initialised.
+    if !initializing || status.is_condition_true(condition_type::INITIALIZED) {
+        let apps = app_column(&status.container_statuses);
+        ready += apps.ready;
+        restarts = init.sidecar_restarts;
+        restarts.merge(apps.restarts);
+        column = apps.status.unwrap_or(column);
+        if column.is_word("Completed") {
+            let error = apps.error.filter(|_| pod.gates().version() >= KubernetesVersion::V1_35);
+            column = match (apps.has_running, error) {
+                (true, _) if status.is_condition_true(condition_type::READY) => {
+                    StatusColumn::word("Running")
+                }
+                (_, Some(error)) => error,
+                (true, None) => StatusColumn::word("NotReady"),
+                (false, None) => column,
+            };
+        }
+    }
+
+    if deletion_timestamp.is_some() {
+        if status.reason == "NodeLost" {
+            column = StatusColumn::word("Unknown");
+        } else if !status.phase.is_terminal() || pod.gates().version() <= KubernetesVersion::V1_30 {
+            column = StatusColumn::word("Terminating");
+        }
+    }
+
+    Columns {
+        ready: Ready { ready, total: countable_containers(pod) },
+        status: column,
+        restarts: restarts.at(now),
+    }
+}
+
+/// App containers and restartable init containers.
+fn countable_containers(pod: &PodSpec) -> usize {
+    let sidecars = if pod.has_restartable_init_container() {
+        pod.init_containers().filter(|i| pod.container(*i).is_restartable_init_container()).count()
+    } else {
+        0
+    };
+    pod.app_containers().len() + sidecars
+}
+
+/// What is said of the pod as a whole: phase, reason, scheduling gates.
+fn pod_word(status: &PodStatus) -> StatusColumn {
+    let gated = status.conditions.iter().any(|condition| {
+        condition.condition_type == condition_type::POD_SCHEDULED
+            && condition.reason == "SchedulingGated"
+    });
+    if gated {
+        StatusColumn::word("SchedulingGated")
+    } else if !status.reason.is_empty() {
+        StatusColumn::Word(status.reason.clone())
+    } else {
+        StatusColumn::word(status.phase.as_str())
+    }
+}
+
+/// Restarts, and when the last container that was restarted had ended.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    count: i64,
+    last: Option<Timestamp>,
+}
+
+impl Tally {
+    fn add(&mut self, container: &ContainerStatus) {
+        let last = container.last_termination_state.terminated.as_ref();
+        self.merge(Self {
+            count: container.restart_count.into(),
+            last: last.and_then(|terminated| terminated.finished_at),
+        });
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.last = self.last.max(other.last);
+    }
+
+    fn at(self, now: Timestamp) -> Restarts {
+        Restarts {
+            count: self.count,
+            last: self.last.map(|then| HumanDuration::between(then, now)),
+        }
+    }
+}
+
+/// What the init containers say.
+#[derive(Default)]
+struct InitColumn {
+    /// The first of them that is not done decides; none: the pod is past its initialisation.
+    status: Option<StatusColumn>,
+    ready_sidecars: usize,
+    restarts: Tally,
+    sidecar_restarts: Tally,
+}
+
+/// Looks at init containers in order and stops at the first that is neither done nor a started
+/// sidecar: those behind it count nowhere.
+fn init_column(pod: &PodSpec, statuses: &[ContainerStatus]) -> InitColumn {
+    let mut column = InitColumn::default();
+    for (position, container) in statuses.iter().enumerate() {
+        let sidecar = is_sidecar(pod, position, &container.name);
+        column.restarts.add(container);
+        if sidecar {
+            column.sidecar_restarts.add(container);
+        }
+        match &container.state {
+            ContainerState { terminated: Some(terminated), .. } if terminated.exit_code == 0 => {}
+            _ if sidecar && container.started == Some(true) => {
+                column.ready_sidecars += usize::from(container.ready);
+            }
+            state => {
+                column.status = Some(unfinished(state, position, pod.init_containers().len()));
+                break;
+            }
+        }
+    }
+    column
+}
+
+/// Statuses stand in the order of the spec, so that the name is rarely searched for.
+fn is_sidecar(pod: &PodSpec, position: usize, name: &str) -> bool {
+    let is_named = |index: &ContainerIndex| pod.container(*index).name() == name;
+    pod.init_containers()
+        .nth(position)
+        .filter(is_named)
+        .or_else(|| pod.init_containers().find(is_named))
+        .is_some_and(|index| pod.container(index).is_restartable_init_container())
+}
+
+/// What an init container says that holds up the initialisation.
+fn unfinished(state: &ContainerState, position: usize, total: usize) -> StatusColumn {
+    if let Some(terminated) = &state.terminated {
+        return match (terminated.reason.as_str(), terminated.signal) {
+            ("", 0) => StatusColumn::InitExitCode(terminated.exit_code),
+            ("", signal) => StatusColumn::InitSignal(signal),
+            _ => StatusColumn::Init(terminated.reason.clone()),
+        };
+    }
+    match &state.waiting {
+        Some(waiting) if !matches!(waiting.reason.as_str(), "" | "PodInitializing") => {
+            StatusColumn::Init(waiting.reason.clone())
+        }
+        _ => StatusColumn::InitProgress { done: position, total },
+    }
+}
+
+/// What the app containers say.
+#[derive(Default)]
+struct AppColumn {
+    /// The word of the first listed that waits or has ended.
+    status: Option<StatusColumn>,
+    /// The word of the first listed that has ended in failure, with the runtime's reason.
+    error: Option<StatusColumn>,
+    ready: usize,
+    has_running: bool,
+    restarts: Tally,
+}
+
+fn app_column(statuses: &[ContainerStatus]) -> AppColumn {
+    let mut column = AppColumn::default();
+    for container in statuses {
+        column.restarts.add(container);
+        let ContainerState { waiting, running, terminated } = &container.state;
+        let waiting = waiting.as_ref().map(|waiting| &waiting.reason);
+        if let Some(reason) = waiting.filter(|reason| !reason.is_empty()) {
+            column.status.get_or_insert_with(|| StatusColumn::Word(reason.clone()));
+        } else if let Some(terminated) = terminated {
+            let word = || match (terminated.reason.as_str(), terminated.signal) {
+                ("", 0) => StatusColumn::ExitCode(terminated.exit_code),
+                ("", signal) => StatusColumn::Signal(signal),
+                _ => StatusColumn::Word(terminated.reason.clone()),
+            };
+            column.status.get_or_insert_with(word);
+            if terminated.exit_code != 0 {
+                column.error.get_or_insert_with(word);
+            }
+        } else if container.ready && running.is_some() {
+            column.has_running = true;
+            column.ready += 1;
+        }
+    }
+    column
+}

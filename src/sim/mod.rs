@@ -1,0 +1,16 @@
+//! A pod's whole life on a virtual clock.
+//!
+//! A [`Scenario`] says what each container does when it is started and what happens to the pod;
+//! [`simulate`] runs the pod through it with the same [`PodWorker`](crate::PodWorker) and the same
+//! driver that real runtimes use, and gives a [`Timeline`]. Nothing takes time except what a script
+//! says, so a timeline shows what Kubernetes itself makes of a pod.
+
+mod engine;
+mod runtime;
+mod scenario;
+mod timeline;
+
+pub use engine::simulate;
+pub use runtime::{RuntimeCall, SimError, SimRuntime};
+pub use scenario::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario, ScheduledEvent};
+pub use timeline::{End, Step, Timeline};

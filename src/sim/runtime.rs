@@ -1,0 +1,459 @@
+//! A container runtime on a virtual clock.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use smallvec::SmallVec;
+use smol_str::{SmolStr, format_smolstr};
+
+use super::scenario::{ContainerScript, ProbeScript, Scenario};
+use crate::observation::{
+    ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox,
+};
+use crate::runtime::ContainerRuntime;
+use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::time::Timestamp;
+use crate::worker::ContainerStop;
+
+/// An attempt failed because the script says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// A pull.
+    #[error("image not found")]
+    ImageNotFound,
+    /// A creation.
+    #[error("no space left on device")]
+    NoSpace,
+    /// A start.
+    #[error("exec: not found")]
+    ExecNotFound,
+}
+
+/// A call of the runtime that changes something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RuntimeCall {
+    /// The call's name in the container runtime interface.
+    pub name: &'static str,
+    /// The container that it is about.
+    pub container: Option<SmolStr>,
+}
+
+impl fmt::Display for RuntimeCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.container {
+            Some(container) => write!(f, "{} {container}", self.name),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+/// What a container is like now, and what its script still holds.
+#[derive(Clone, Debug)]
+struct SimContainer {
+    script: ContainerScript,
+    pull_failures: u32,
+    create_failures: u32,
+    start_failures: u32,
+    /// Successful starts so far.
+    starts: usize,
+    /// The restart counts of the logs that are left.
+    logs: Vec<u32>,
+    /// Newest first.
+    instances: SmallVec<[SimInstance; 2]>,
+}
+
+#[derive(Clone, Debug)]
+struct SimInstance {
+    instance: ContainerInstance,
+    /// When it ends by itself, and how.
+    ends: Option<(Timestamp, Exit)>,
+    /// What its probes will say.
+    probes: SmallVec<[(Timestamp, Probe, ProbeResult); 2]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Startup,
+    Readiness,
+    Liveness,
+}
+
+/// A container runtime whose containers follow scripts, on a clock that is moved by hand.
+///
+/// The type of its ids is `fakeRuntime`; a sandbox is named `<pod>_<namespace>_<uid>_<attempt>`, an
+/// instance that, and `_<container>_<restartCount>`. No id comes twice.
+#[derive(Clone, Debug)]
+pub struct SimRuntime {
+    now: Timestamp,
+    containers: Vec<SimContainer>,
+    sandboxes: SmallVec<[Sandbox; 1]>,
+    images: Vec<SmolStr>,
+    ids: Vec<SmolStr>,
+    calls: Vec<RuntimeCall>,
+    changes: u64,
+}
+
+impl SimRuntime {
+    /// A runtime that knows nothing of the pod yet and has none of its images.
+    pub fn new(pod: &PodSpec, scenario: &Scenario) -> Self {
+        let containers = pod.containers().iter().map(|container| {
+            let script = scenario.scripts.get(container.name());
+            let script = script.unwrap_or(&ContainerScript::FOREVER).clone();
+            SimContainer {
+                pull_failures: script.image_pull_failures,
+                create_failures: script.create_failures,
+                start_failures: script.start_failures,
+                script,
+                starts: 0,
+                logs: Vec::new(),
+                instances: SmallVec::new(),
+            }
+        });
+        Self {
+            now: scenario.begins_at,
+            containers: containers.collect(),
+            sandboxes: SmallVec::new(),
+            images: Vec::new(),
+            ids: Vec::new(),
+            calls: Vec::new(),
+            changes: 0,
+        }
+    }
+
+    /// When something will happen by itself: a container ends, or a probe's result changes.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.instances()
+            .filter(|instance| instance.instance.is_running())
+            .flat_map(|instance| {
+                let end = instance.ends.as_ref().map(|(at, _)| *at);
+                end.into_iter().chain(instance.probes.iter().map(|(at, ..)| *at))
+            })
+            .min()
+    }
+
+    /// Moves the clock, and lets happen what is due until then.
+    pub fn advance_to(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        let now = self.now;
+        for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
+            instance.catch_up(now);
+        }
+    }
+
+    /// Every running container exits with 137, and no sandbox is ready any more.
+    pub fn lose_sandbox(&mut self) {
+        let now = self.now;
+        for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
+            instance.stop(now);
+        }
+        for sandbox in &mut self.sandboxes {
+            sandbox.ready = false;
+        }
+    }
+
+    /// Removes every init container that has exited, with its log.
+    pub fn remove_init_records(&mut self, pod: &PodSpec) {
+        for index in pod.init_containers() {
+            let Some(container) = self.containers.get_mut(index.slot()) else { continue };
+            let SimContainer { instances, logs, .. } = container;
+            instances.retain(|instance| {
+                let exited = instance.instance.exit().is_some();
+                if exited {
+                    logs.retain(|log| *log != instance.instance.restart_count);
+                }
+                !exited
+            });
+        }
+    }
+
+    /// Forgets what the probes of the containers have said, as a kubelet that restarts does. They
+    /// say it again when the script has them change.
+    pub fn forget_probe_results(&mut self) {
+        for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
+            instance.instance.startup_probe = None;
+            instance.instance.readiness_probe = None;
+            instance.instance.liveness_probe = None;
+        }
+    }
+
+    /// How often something has started or ended by a call.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The calls since the last time they were taken.
+    pub fn take_calls(&mut self) -> Vec<RuntimeCall> {
+        core::mem::take(&mut self.calls)
+    }
+
+    fn instances(&self) -> impl Iterator<Item = &SimInstance> {
+        self.containers.iter().flat_map(|container| &container.instances)
+    }
+
+    fn call(&mut self, name: &'static str, container: Option<&SmolStr>) {
+        self.calls.push(RuntimeCall { name, container: container.cloned() });
+    }
+
+    /// An id that was not given before.
+    fn fresh_id(&mut self, mut id: SmolStr) -> SmolStr {
+        while self.ids.contains(&id) {
+            id = format_smolstr!("{id}_again");
+        }
+        self.ids.push(id.clone());
+        id
+    }
+}
+
+impl SimInstance {
+    fn catch_up(&mut self, now: Timestamp) {
+        if !self.instance.is_running() {
+            return;
+        }
+        let end = self.ends.as_ref().map(|(at, _)| *at).filter(|at| *at <= now);
+        let until = end.unwrap_or(now);
+        for (at, probe, result) in &self.probes {
+            // What was due when the run had ended does not happen.
+            if *at <= until && end.is_none_or(|end| *at < end) {
+                *match probe {
+                    Probe::Startup => &mut self.instance.startup_probe,
+                    Probe::Readiness => &mut self.instance.readiness_probe,
+                    Probe::Liveness => &mut self.instance.liveness_probe,
+                } = Some(*result);
+            }
+        }
+        self.probes.retain(|(at, ..)| *at > until);
+        if end.is_some()
+            && let Some((_, exit)) = self.ends.take()
+        {
+            self.instance.state = InstanceState::Exited(exit);
+        }
+    }
+
+    /// Stopping takes no time and leaves 137.
+    fn stop(&mut self, now: Timestamp) -> bool {
+        if !self.instance.is_running() {
+            return false;
+        }
+        self.instance.state = InstanceState::Exited(Exit {
+            exit_code: 137,
+            reason: SmolStr::new_static("Error"),
+            message: SmolStr::default(),
+            finished_at: Some(now),
+        });
+        true
+    }
+}
+
+/// The changes that a probe's script asks for in a run that begins now.
+fn probe_changes(
+    script: ProbeScript,
+    probe: Probe,
+    now: Timestamp,
+) -> impl Iterator<Item = (Timestamp, Probe, ProbeResult)> {
+    let at = |after: Option<Duration>, result| after.map(|after| (now + after, probe, result));
+    let mut changes: SmallVec<[_; 2]> = [
+        at(script.succeeds_after, ProbeResult::Success),
+        at(script.fails_after, ProbeResult::Failure),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    changes.sort_by_key(|(at, ..)| *at);
+    changes.into_iter()
+}
+
+impl ContainerRuntime for SimRuntime {
+    type Error = SimError;
+
+    fn now(&mut self) -> Timestamp {
+        self.now
+    }
+
+    fn observe(&mut self, pod: &PodSpec, observation: &mut Observation) -> Result<(), SimError> {
+        for sandbox in &self.sandboxes {
+            observation.push_sandbox(sandbox.clone());
+        }
+        let slots = pod.init_containers().chain(pod.app_containers());
+        for index in slots.chain(pod.ephemeral_containers()) {
+            let Some(container) = self.containers.get(index.slot()) else { continue };
+            for instance in &container.instances {
+                observation.push_instance(index, instance.instance.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn run_pod_sandbox(&mut self, pod: &PodSpec, attempt: u32) -> Result<SmolStr, SimError> {
+        self.call("RunPodSandbox", None);
+        self.changes += 1;
+        let identity = pod.identity();
+        let id = self.fresh_id(format_smolstr!(
+            "{}_{}_{}_{attempt}",
+            identity.name,
+            identity.namespace,
+            identity.uid
+        ));
+        let host_network = pod.host_network();
+        let sandbox = Sandbox { id: id.clone(), ready: true, attempt, has_ip: true, host_network };
+        self.sandboxes.insert(0, sandbox);
+        Ok(id)
+    }
+
+    fn stop_pod_sandbox(&mut self, _pod: &PodSpec, sandbox_id: &str) -> Result<(), SimError> {
+        self.call("StopPodSandbox", None);
+        for sandbox in &mut self.sandboxes {
+            if sandbox.id == sandbox_id && sandbox.ready {
+                sandbox.ready = false;
+                self.changes += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_containers(&mut self, _pod: &PodSpec, stops: &[ContainerStop]) -> Result<(), SimError> {
+        for stop in stops {
+            self.call("StopContainer", Some(&stop.name));
+            let now = self.now;
+            for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
+                if instance.instance.id == stop.id && instance.stop(now) {
+                    self.changes += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        id: &str,
+        keep_log: bool,
+    ) -> Result<(), SimError> {
+        self.call("RemoveContainer", Some(pod.container(container).name()));
+        if let Some(container) = self.containers.get_mut(container.slot()) {
+            let SimContainer { instances, logs, .. } = container;
+            instances.retain(|instance| {
+                let removed = instance.instance.id == id;
+                if removed && !keep_log {
+                    logs.retain(|log| *log != instance.instance.restart_count);
+                }
+                !removed
+            });
+        }
+        Ok(())
+    }
+
+    fn image_present(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+    ) -> Result<bool, SimError> {
+        Ok(self.images.contains(pod.container(container).image()))
+    }
+
+    fn pull_image(&mut self, pod: &PodSpec, container: ContainerIndex) -> Result<u64, SimError> {
+        let declared = pod.container(container);
+        self.call("PullImage", Some(declared.name()));
+        if let Some(container) = self.containers.get_mut(container.slot())
+            && container.pull_failures > 0
+        {
+            container.pull_failures -= 1;
+            return Err(SimError::ImageNotFound);
+        }
+        if !self.images.contains(declared.image()) {
+            self.images.push(declared.image().clone());
+        }
+        Ok(0)
+    }
+
+    fn create_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        sandbox_id: &str,
+        restart_count: Option<u32>,
+    ) -> Result<SmolStr, SimError> {
+        let declared = pod.container(container);
+        self.call("CreateContainer", Some(declared.name()));
+        let Some(state) = self.containers.get_mut(container.slot()) else {
+            return Err(SimError::NoSpace);
+        };
+        if state.create_failures > 0 {
+            state.create_failures -= 1;
+            return Err(SimError::NoSpace);
+        }
+        let restart_count = restart_count.unwrap_or_else(|| {
+            state.logs.iter().max().map_or(0, |newest| newest.saturating_add(1))
+        });
+        state.logs.push(restart_count);
+        let id = format_smolstr!("fakeRuntime://{sandbox_id}_{}_{restart_count}", declared.name());
+        let id = self.fresh_id(id);
+        let mut instance = ContainerInstance::new(id.clone(), sandbox_id, InstanceState::Created);
+        instance.created_at = Some(self.now);
+        instance.restart_count = restart_count;
+        instance.definition_hash = Some(declared.definition_hash());
+        instance.image_id = declared.image().clone();
+        if let Some(state) = self.containers.get_mut(container.slot()) {
+            let instance = SimInstance { instance, ends: None, probes: SmallVec::new() };
+            state.instances.insert(0, instance);
+        }
+        Ok(id)
+    }
+
+    fn start_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        id: &str,
+    ) -> Result<(), SimError> {
+        let declared = pod.container(container);
+        self.call("StartContainer", Some(declared.name()));
+        let now = self.now;
+        let Some(state) = self.containers.get_mut(container.slot()) else {
+            return Err(SimError::ExecNotFound);
+        };
+        if state.start_failures > 0 {
+            state.start_failures -= 1;
+            return Err(SimError::ExecNotFound);
+        }
+        let SimContainer { instances, script, starts, .. } = state;
+        let Some(started) = instances.iter_mut().find(|started| started.instance.id == id) else {
+            return Err(SimError::ExecNotFound);
+        };
+        let run = script.run(*starts);
+        *starts += 1;
+        started.ends = run.lasts.map(|lasts| {
+            let word = if run.exit_code == 0 { "Completed" } else { "Error" };
+            let exit = Exit {
+                exit_code: run.exit_code,
+                reason: run.reason.clone().unwrap_or(SmolStr::new_static(word)),
+                message: SmolStr::default(),
+                finished_at: Some(now + lasts),
+            };
+            (now + lasts, exit)
+        });
+        let instance = &mut started.instance;
+        instance.state = InstanceState::Running;
+        instance.started_at = Some(now);
+        if declared.startup_probe().is_some() {
+            instance.startup_probe = Some(ProbeResult::Unknown);
+            started.probes.extend(probe_changes(script.startup_probe, Probe::Startup, now));
+        }
+        // Only restartable init containers and app containers are probed after their start.
+        if declared.kind() != ContainerKind::Init {
+            if declared.readiness_probe().is_some() {
+                instance.readiness_probe = Some(ProbeResult::Failure);
+                started.probes.extend(probe_changes(script.readiness_probe, Probe::Readiness, now));
+            }
+            if declared.liveness_probe().is_some() {
+                instance.liveness_probe = Some(ProbeResult::Success);
+                started.probes.extend(probe_changes(script.liveness_probe, Probe::Liveness, now));
+            }
+        }
+        self.changes += 1;
+        Ok(())
+    }
+}

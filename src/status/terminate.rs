@@ -1,0 +1,59 @@
+//! The last status of a pod (`TerminatePod` of the status manager).
+
+use super::containers::{CONTAINER_STATUS_UNKNOWN, LOST_EXIT_CODE, NOT_LOCATED_WHEN_TERMINATED};
+use super::types::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, PodPhase, PodStatus,
+};
+use crate::spec::PodSpec;
+use smol_str::SmolStr;
+
+/// Makes `status` the last one of a pod that was stopped: nothing is left that looks as if it could
+/// still run, and the phase is terminal.
+///
+/// `before` is the record from before the pod's last sync; by it the pod counts as initialised.
+///
+/// Source: `TerminatePod`, `pkg/kubelet/status/status_manager.go`, v1.36.2.
+pub(crate) fn terminate_pod(pod: &PodSpec, before: &PodStatus, status: &mut PodStatus) {
+    // Once a pod is initialised, an app container that is not known to have ended has failed.
+    if has_pod_initialized(pod, before) {
+        status.container_statuses.iter_mut().for_each(mark_lost);
+    }
+    let started = status.init_container_statuses.iter().rposition(has_started);
+    // The first one counts in any case.
+    let marked = started.map_or(1, |last| last + 1);
+    status.init_container_statuses.iter_mut().take(marked).for_each(mark_lost);
+    if !pod.is_static() && !status.phase.is_terminal() {
+        status.phase = PodPhase::Failed;
+    }
+}
+
+fn mark_lost(status: &mut ContainerStatus) {
+    if status.state.terminated.is_none() {
+        status.state = ContainerState::terminated(ContainerStateTerminated {
+            exit_code: LOST_EXIT_CODE,
+            reason: SmolStr::new_static(CONTAINER_STATUS_UNKNOWN),
+            message: SmolStr::new_static(NOT_LOCATED_WHEN_TERMINATED),
+            ..ContainerStateTerminated::default()
+        });
+    }
+}
+
+/// Is there evidence that the container was ever started?
+fn has_started(status: &ContainerStatus) -> bool {
+    status.state.waiting.is_none() || status.last_termination_state.terminated.is_some()
+}
+
+/// Has the pod come past its init containers, by its status (`hasPodInitialized`)?
+fn has_pod_initialized(pod: &PodSpec, status: &PodStatus) -> bool {
+    if pod.init_containers().len() == 0 || status.container_statuses.iter().any(has_started) {
+        return true;
+    }
+    let Some(last) = status.init_container_statuses.last() else { return false };
+    let Some(index) = pod.find(&last.name) else { return false };
+    if pod.container(index).is_restartable_init_container() {
+        return last.state.running.is_some() && last.started == Some(true);
+    }
+    [&last.state, &last.last_termination_state]
+        .into_iter()
+        .any(|state| state.terminated.as_ref().is_some_and(|ended| ended.exit_code == 0))
+}

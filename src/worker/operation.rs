@@ -1,0 +1,146 @@
+//! What a plan asks of the runtime, and what came of it.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::spec::ContainerIndex;
+
+/// A container instance to be stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContainerStop {
+    /// Which container; `None` for one that the pod's spec does not have.
+    pub container: Option<ContainerIndex>,
+    /// Its name.
+    pub name: SmolStr,
+    /// The runtime's id of the instance.
+    pub id: SmolStr,
+    /// How long it may take after it was told to, before it is killed.
+    pub grace_period: Duration,
+}
+
+/// One thing that the runtime is asked to do, in the kubelet's order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Stop these container instances, side by side. Done when all of them have stopped.
+    StopContainers(Vec<ContainerStop>),
+    /// Stop a sandbox. Stopping one that is stopped already is no error.
+    StopPodSandbox {
+        /// The sandbox.
+        sandbox_id: SmolStr,
+    },
+    /// Remove an instance that does not run. Removing one that is gone is no error.
+    RemoveContainer {
+        /// The container.
+        container: ContainerIndex,
+        /// The instance.
+        id: SmolStr,
+        /// Its log is kept.
+        keep_log: bool,
+    },
+    /// Make and start a sandbox.
+    RunPodSandbox {
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// Is the container's image on the node?
+    CheckImage {
+        /// The container.
+        container: ContainerIndex,
+    },
+    /// Pull the container's image.
+    PullImage {
+        /// The container.
+        container: ContainerIndex,
+    },
+    /// Create an instance of the container in the sandbox.
+    CreateContainer {
+        /// The container.
+        container: ContainerIndex,
+        /// The sandbox.
+        sandbox_id: SmolStr,
+        /// Which restart it is. `None`: the runtime has no record of the container; one more than
+        /// that of its newest log, or 0 if it has no log either.
+        restart_count: Option<u32>,
+    },
+    /// Start the instance that was just created, its `postStart` hook included.
+    StartContainer {
+        /// The container.
+        container: ContainerIndex,
+        /// The instance.
+        id: SmolStr,
+    },
+}
+
+/// Which kind of failure it was, where the kubelet tells several apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The plain one of the operation: `ErrImagePull`, `CreateContainerError`, `RunContainerError`.
+    #[default]
+    Plain,
+    /// The image's name cannot be read (`InvalidImageName`).
+    InvalidImageName,
+    /// The registry cannot be reached (`RegistryUnavailable`).
+    RegistryUnavailable,
+    /// The image's signature is not valid (`SignatureValidationFailed`).
+    SignatureValidationFailed,
+    /// The container's configuration cannot be made (`CreateContainerConfigError`).
+    CreateContainerConfig,
+    /// A hook before creation failed (`PreCreateHookError`).
+    PreCreateHook,
+    /// A hook before the start failed (`PreStartHookError`).
+    PreStartHook,
+    /// The `postStart` hook failed (`PostStartHookError`); the container was killed for it.
+    PostStartHook,
+}
+
+/// An operation that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which kind.
+    pub kind: FailureKind,
+    /// The runtime's words.
+    pub message: SmolStr,
+}
+
+impl Failure {
+    /// A failure of the plain kind.
+    pub fn new(message: impl Into<SmolStr>) -> Self {
+        Self { kind: FailureKind::Plain, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// What came of an [`Operation`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is done: of [`StopContainers`](Operation::StopContainers),
+    /// [`StopPodSandbox`](Operation::StopPodSandbox),
+    /// [`RemoveContainer`](Operation::RemoveContainer) and
+    /// [`StartContainer`](Operation::StartContainer).
+    Done,
+    /// The sandbox that [`RunPodSandbox`](Operation::RunPodSandbox) made.
+    Sandbox(SmolStr),
+    /// What [`CheckImage`](Operation::CheckImage) found.
+    ImagePresent(bool),
+    /// [`PullImage`](Operation::PullImage) succeeded.
+    Pulled {
+        /// The image's size in bytes; 0 if it is not known.
+        size: u64,
+    },
+    /// The instance that [`CreateContainer`](Operation::CreateContainer) made.
+    Created(SmolStr),
+    /// It failed.
+    Failed(Failure),
+}

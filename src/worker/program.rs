@@ -1,0 +1,517 @@
+//! A sync as a list of steps in the kubelet's order, carried out one operation at a time.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::time::Duration;
+
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+
+use super::start::StartStep;
+use super::{
+    ContainerStop, Deletion, Failure, NextSync, Operation, Outcome, PodWorker, SyncAction,
+    SyncError, SyncResult, WorkerError,
+};
+use crate::actions::PodActions;
+use crate::event::Event;
+use crate::observation::{ContainerInstance, InstanceState, Observation};
+use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::status::{PodCondition, condition_type};
+use crate::time::Timestamp;
+use crate::version::KubernetesVersion;
+
+/// What is still to be done in the sync under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Program {
+    steps: VecDeque<Step>,
+    /// What the runtime was asked for and has not answered yet.
+    under_way: Option<UnderWay>,
+    /// The sandbox in which containers are created.
+    pub(super) sandbox_id: SmolStr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct UnderWay {
+    operation: Operation,
+    began: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    /// Stop containers, for reasons that the events tell.
+    StopContainers {
+        stops: Vec<ContainerStop>,
+        messages: Vec<SmolStr>,
+        report: bool,
+    },
+    StopSandbox {
+        id: SmolStr,
+    },
+    /// All sandboxes have been stopped.
+    SandboxesStopped,
+    /// `report`: the removal is one of the sync's results.
+    Remove {
+        container: ContainerIndex,
+        id: SmolStr,
+        keep_log: bool,
+        report: bool,
+    },
+    /// A restart in place has removed everything.
+    AllRemoved,
+    RunSandbox {
+        attempt: u32,
+    },
+    Start(StartStep),
+    /// A termination is complete.
+    Stopped,
+}
+
+impl Program {
+    pub(super) fn clear(&mut self) {
+        self.steps.clear();
+        self.under_way = None;
+    }
+
+    /// The steps of `SyncPod`: kills, removals, pruning, sandbox, ephemeral, init, app containers.
+    pub(super) fn load(
+        &mut self,
+        pod: &PodSpec,
+        observation: &Observation,
+        actions: &PodActions,
+        deletion: Option<Deletion>,
+    ) {
+        self.sandbox_id = actions.sandbox_id.clone();
+        if actions.kill_pod.is_some() && actions.containers_to_reset.is_empty() {
+            self.load_kill_pod(pod, observation, deletion, true);
+            if actions.create_sandbox {
+                self.load_purge(pod, observation);
+            }
+        } else {
+            self.load_kills(pod, observation, actions, deletion);
+            self.load_resets(pod, observation, actions);
+        }
+        if !actions.containers_to_reset.is_empty() {
+            return;
+        }
+        self.load_prune(pod, observation, actions);
+        if actions.create_sandbox {
+            self.steps.push_back(Step::RunSandbox { attempt: actions.attempt });
+        }
+        let starts = actions.ephemeral_containers_to_start.iter().copied();
+        let starts = starts.chain(actions.init_starts());
+        for start in starts.chain(actions.containers_to_start.iter().copied()) {
+            self.steps.push_back(Step::Start(StartStep::new(start.container, observation)));
+        }
+    }
+
+    /// The steps of `SyncTerminatingPod`.
+    pub(super) fn load_termination(
+        &mut self,
+        pod: &PodSpec,
+        observation: &Observation,
+        deletion: Option<Deletion>,
+    ) {
+        self.load_kill_pod(pod, observation, deletion, false);
+        self.steps.push_back(Step::Stopped);
+    }
+
+    /// `killPodWithSyncResult`: every container that runs, then every sandbox.
+    fn load_kill_pod(
+        &mut self,
+        pod: &PodSpec,
+        observation: &Observation,
+        deletion: Option<Deletion>,
+        report: bool,
+    ) {
+        let grace_period = pod_grace_period(pod, deletion);
+        let mut stops: Vec<ContainerStop> = observation
+            .all_instances()
+            .filter(|(_, instance)| instance.is_running())
+            .map(|(index, instance)| ContainerStop {
+                container: Some(index),
+                name: pod.container(index).name().clone(),
+                id: instance.id.clone(),
+                grace_period,
+            })
+            .collect();
+        for stray in observation.strays() {
+            if stray.instance.is_running() {
+                stops.push(ContainerStop {
+                    container: None,
+                    name: stray.name.clone(),
+                    id: stray.instance.id.clone(),
+                    grace_period,
+                });
+            }
+        }
+        stops.sort_by(|a, b| order_of_termination(pod, a.container, b.container));
+        let messages =
+            stops.iter().map(|stop| format_smolstr!("Stopping container {}", stop.name)).collect();
+        if !stops.is_empty() {
+            self.steps.push_back(Step::StopContainers { stops, messages, report });
+        }
+        for sandbox in observation.sandboxes() {
+            self.steps.push_back(Step::StopSandbox { id: sandbox.id.clone() });
+        }
+        if report {
+            self.steps.push_back(Step::SandboxesStopped);
+        }
+    }
+
+    /// Single containers that are killed while the pod goes on.
+    fn load_kills(
+        &mut self,
+        pod: &PodSpec,
+        observation: &Observation,
+        actions: &PodActions,
+        deletion: Option<Deletion>,
+    ) {
+        let mut kills = actions.containers_to_kill.clone();
+        kills.sort_by(|a, b| order_of_termination(pod, Some(a.container), Some(b.container)));
+        for kill in kills {
+            let Some(instance) = observation.newest(kill.container) else { continue };
+            let stop = ContainerStop {
+                container: Some(kill.container),
+                name: pod.container(kill.container).name().clone(),
+                id: instance.id.clone(),
+                grace_period: pod_grace_period(pod, deletion),
+            };
+            let message = kill.message(pod).to_smolstr();
+            self.steps.push_back(Step::StopContainers {
+                stops: Vec::from([stop]),
+                messages: Vec::from([message]),
+                report: true,
+            });
+        }
+    }
+
+    /// A restart in place: each instance is killed without grace if need be, and removed with its
+    /// log kept.
+    fn load_resets(&mut self, pod: &PodSpec, observation: &Observation, actions: &PodActions) {
+        for reset in &actions.containers_to_reset {
+            let Some(instance) = observation.instances(reset.container).get(reset.instance) else {
+                continue;
+            };
+            if reset.kill {
+                let stop = ContainerStop {
+                    container: Some(reset.container),
+                    name: pod.container(reset.container).name().clone(),
+                    id: instance.id.clone(),
+                    grace_period: MINIMUM_GRACE_PERIOD,
+                };
+                self.steps.push_back(Step::StopContainers {
+                    stops: Vec::from([stop]),
+                    messages: Vec::from([SmolStr::new_static("killing")]),
+                    report: false,
+                });
+            }
+            self.steps.push_back(Step::Remove {
+                container: reset.container,
+                id: instance.id.clone(),
+                keep_log: true,
+                report: true,
+            });
+        }
+        if !actions.containers_to_reset.is_empty() {
+            self.steps.push_back(Step::AllRemoved);
+        }
+    }
+
+    /// `purgeInitContainers`: every init instance goes before a new sandbox, with its log.
+    fn load_purge(&mut self, pod: &PodSpec, observation: &Observation) {
+        for index in init_containers_by_name(pod) {
+            for instance in observation.instances(index) {
+                self.remove(index, instance);
+            }
+        }
+    }
+
+    /// `pruneInitContainersBeforeStart`: of each init container only the newest instance that has
+    /// ended (or is unknown) is kept.
+    fn load_prune(&mut self, pod: &PodSpec, observation: &Observation, actions: &PodActions) {
+        if actions.create_sandbox {
+            // They have just been purged.
+            return;
+        }
+        for index in init_containers_by_name(pod) {
+            let ended = observation.instances(index).iter().filter(|instance| {
+                matches!(instance.state, InstanceState::Exited(_) | InstanceState::Unknown)
+            });
+            for instance in ended.skip(1) {
+                self.remove(index, instance);
+            }
+        }
+    }
+
+    fn remove(&mut self, container: ContainerIndex, instance: &ContainerInstance) {
+        let id = instance.id.clone();
+        self.steps.push_back(Step::Remove { container, id, keep_log: false, report: false });
+    }
+}
+
+/// Nobody gets less time to stop (`minimumGracePeriodInSeconds`).
+const MINIMUM_GRACE_PERIOD: Duration = Duration::from_secs(2);
+
+fn pod_grace_period(pod: &PodSpec, deletion: Option<Deletion>) -> Duration {
+    let seconds = deletion
+        .map_or(pod.termination_grace_period_seconds(), |deletion| deletion.grace_period_seconds);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).max(MINIMUM_GRACE_PERIOD)
+}
+
+/// By name, restartable init containers last and in reverse, as they are told to stop; strays first.
+fn order_of_termination(
+    pod: &PodSpec,
+    a: Option<ContainerIndex>,
+    b: Option<ContainerIndex>,
+) -> Ordering {
+    let sidecar = |index: &ContainerIndex| pod.container(*index).is_restartable_init_container();
+    match (a.filter(sidecar), b.filter(sidecar)) {
+        (Some(a), Some(b)) => b.cmp(&a),
+        (Some(_), None) => Ordering::Greater,
+        (None, Some(_)) => Ordering::Less,
+        (None, None) => {
+            let name = |index: Option<ContainerIndex>| index.map(|i| pod.container(i).name());
+            name(a).cmp(&name(b))
+        }
+    }
+}
+
+fn init_containers_by_name(pod: &PodSpec) -> Vec<ContainerIndex> {
+    let mut init: Vec<ContainerIndex> = pod.init_containers().collect();
+    init.sort_by_key(|index| pod.container(*index).name());
+    init
+}
+
+impl PodWorker {
+    /// Goes on until the runtime is needed, or the sync is over.
+    pub(super) fn advance(&mut self, pod: &PodSpec, now: Timestamp) -> Option<Operation> {
+        if let Some(under_way) = &self.program.under_way {
+            return Some(under_way.operation.clone());
+        }
+        while let Some(step) = self.program.steps.front().cloned() {
+            let operation = match step {
+                Step::StopContainers { stops, messages, .. } => {
+                    for (stop, message) in stops.iter().zip(messages) {
+                        let event = Event::normal("Killing", message);
+                        self.event(match stop.container {
+                            Some(index) => event.about(index),
+                            None => event,
+                        });
+                    }
+                    Some(Operation::StopContainers(stops))
+                }
+                Step::StopSandbox { id } => Some(Operation::StopPodSandbox { sandbox_id: id }),
+                Step::SandboxesStopped => {
+                    let uid = pod.identity().uid.clone();
+                    self.report(SyncAction::KillPodSandbox, uid, None);
+                    None
+                }
+                Step::Remove { container, id, keep_log, .. } => {
+                    Some(Operation::RemoveContainer { container, id, keep_log })
+                }
+                Step::AllRemoved => {
+                    self.next_sync = NextSync::Now;
+                    None
+                }
+                Step::RunSandbox { attempt } => Some(Operation::RunPodSandbox { attempt }),
+                Step::Start(start) => match self.begin_start_step(pod, start, now) {
+                    Some(operation) => Some(operation),
+                    None => continue,
+                },
+                Step::Stopped => {
+                    self.stopped = true;
+                    self.next_sync = NextSync::Now;
+                    None
+                }
+            };
+            match operation {
+                None => drop(self.program.steps.pop_front()),
+                Some(operation) => {
+                    self.program.under_way =
+                        Some(UnderWay { operation: operation.clone(), began: now });
+                    return Some(operation);
+                }
+            }
+        }
+        self.wake_after(pod, now);
+        None
+    }
+
+    /// Takes the outcome of the operation under way.
+    pub(super) fn take_outcome(
+        &mut self,
+        pod: &PodSpec,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
+        let Some(under_way) = &self.program.under_way else {
+            return Err(WorkerError::NoOperation(outcome));
+        };
+        if !fits(&under_way.operation, &outcome) {
+            let operation = under_way.operation.clone();
+            return Err(WorkerError::UnexpectedOutcome { operation, outcome });
+        }
+        let UnderWay { operation, began } = under_way.clone();
+        self.program.under_way = None;
+        let Some(step) = self.program.steps.front().cloned() else { return Ok(()) };
+        match step {
+            Step::Start(start) => {
+                self.end_start_step(pod, start, &operation, outcome, (began, now));
+                return Ok(());
+            }
+            Step::StopContainers { stops, report, .. } => {
+                self.containers_stopped(stops, report, outcome);
+            }
+            Step::StopSandbox { .. } => {
+                if let Outcome::Failed(failure) = outcome {
+                    let uid = pod.identity().uid.clone();
+                    self.fail(SyncAction::KillPodSandbox, uid, "KillPodSandboxError", failure);
+                }
+            }
+            Step::Remove { container, report, .. } => {
+                self.container_removed(pod, container, report, outcome);
+            }
+            Step::RunSandbox { .. } => self.sandbox_run(pod, outcome, now),
+            // These ask for nothing.
+            Step::SandboxesStopped | Step::AllRemoved | Step::Stopped => {}
+        }
+        self.program.steps.pop_front();
+        Ok(())
+    }
+
+    fn containers_stopped(&mut self, stops: Vec<ContainerStop>, report: bool, outcome: Outcome) {
+        match outcome {
+            Outcome::Failed(failure) => {
+                let targets: Vec<SmolStr> = stops.into_iter().map(|stop| stop.name).collect();
+                for name in targets {
+                    self.fail(
+                        SyncAction::KillContainer,
+                        name,
+                        "KillContainerError",
+                        failure.clone(),
+                    );
+                }
+            }
+            _ if report => {
+                for stop in stops {
+                    self.report(SyncAction::KillContainer, stop.name, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn container_removed(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        report: bool,
+        outcome: Outcome,
+    ) {
+        // Pruning that fails is only logged; it is tried again at the next sync.
+        if !report {
+            return;
+        }
+        let name = pod.container(container).name().clone();
+        match outcome {
+            Outcome::Failed(failure) => {
+                self.fail(SyncAction::RemoveContainer, name, "RemoveContainerError", failure);
+            }
+            _ => self.report(SyncAction::RemoveContainer, name, None),
+        }
+    }
+
+    fn sandbox_run(&mut self, pod: &PodSpec, outcome: Outcome, now: Timestamp) {
+        let target = pod.identity().to_smolstr();
+        match outcome {
+            Outcome::Sandbox(id) => {
+                self.program.sandbox_id = id;
+                self.report(SyncAction::CreatePodSandbox, target, None);
+                if pod.gates().version() >= KubernetesVersion::V1_36 {
+                    let ready =
+                        PodCondition::new(condition_type::POD_READY_TO_START_CONTAINERS, true);
+                    self.status.set_condition(ready, now);
+                }
+            }
+            Outcome::Failed(failure) => {
+                let message = format_smolstr!("Failed to create pod sandbox: {failure}");
+                self.event(Event::warning("FailedCreatePodSandBox", message));
+                self.fail(SyncAction::CreatePodSandbox, target, "CreatePodSandboxError", failure);
+            }
+            _ => {}
+        }
+    }
+
+    /// Announces that a sandbox is replaced (only if there was one that is known by id).
+    pub(super) fn announce_sandbox_change(&mut self) {
+        if self.actions.create_sandbox && !self.actions.sandbox_id.is_empty() {
+            self.event(Event::normal(
+                "SandboxChanged",
+                "Pod sandbox changed, it will be killed and re-created.",
+            ));
+        }
+    }
+
+    pub(super) fn report(&mut self, action: SyncAction, target: SmolStr, error: Option<SyncError>) {
+        self.results.push(SyncResult { action, target, error });
+    }
+
+    /// Something failed that ends the sync.
+    fn fail(
+        &mut self,
+        action: SyncAction,
+        target: SmolStr,
+        reason: &'static str,
+        failure: Failure,
+    ) {
+        let error = SyncError {
+            reason: SmolStr::new_static(reason),
+            message: failure.message,
+            back_off_expires: None,
+        };
+        self.report(action, target, Some(error));
+        self.end_sync();
+    }
+
+    /// Drops what is left of the sync but the step under way.
+    pub(super) fn end_sync(&mut self) {
+        self.program.steps.truncate(1);
+    }
+
+    /// The step under way is over.
+    pub(super) fn next_step(&mut self) {
+        self.program.steps.pop_front();
+    }
+
+    /// The step under way goes on as another one.
+    pub(super) fn replace_step(&mut self, start: StartStep) {
+        if let Some(step) = self.program.steps.front_mut() {
+            *step = Step::Start(start);
+        }
+    }
+
+    /// A container could not be started: without a regular init container nothing goes on.
+    pub(super) fn start_failed(&mut self, pod: &PodSpec, container: ContainerIndex) {
+        if pod.container(container).kind() == ContainerKind::Init {
+            self.end_sync();
+        }
+    }
+}
+
+/// Can the operation have this outcome?
+fn fits(operation: &Operation, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed(_) => true,
+        Outcome::Done => matches!(
+            operation,
+            Operation::StopContainers(_)
+                | Operation::StopPodSandbox { .. }
+                | Operation::RemoveContainer { .. }
+                | Operation::StartContainer { .. }
+        ),
+        Outcome::Sandbox(_) => matches!(operation, Operation::RunPodSandbox { .. }),
+        Outcome::ImagePresent(_) => matches!(operation, Operation::CheckImage { .. }),
+        Outcome::Pulled { .. } => matches!(operation, Operation::PullImage { .. }),
+        Outcome::Created(_) => matches!(operation, Operation::CreateContainer { .. }),
+    }
+}
