@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 mod quantity;
+mod resources;
 
 /// What was recorded and what this crate answers.
 pub struct Answer {
@@ -37,8 +38,15 @@ pub struct Family {
 }
 
 /// Every family that is modelled, in the order in which they build on each other.
-pub const FAMILIES: &[Family] =
-    &[Family { name: "quantity", replay: quantity::replay, left_out: quantity::LEFT_OUT }];
+pub const FAMILIES: &[Family] = &[
+    Family { name: "quantity", replay: quantity::replay, left_out: quantity::LEFT_OUT },
+    Family { name: "resources", replay: resources::replay, left_out: resources::LEFT_OUT },
+    Family {
+        name: "podrequests",
+        replay: resources::replay_call,
+        left_out: resources::LEFT_OUT_CALLS,
+    },
+];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.
 pub fn family_name(path: &Path) -> Option<&str> {

@@ -52,6 +52,8 @@ macro_rules! replays {
 
 replays! {
     quantities: "quantity";
+    resources: "resources";
+    pod_requests_and_limits: "podrequests";
 }
 
 #[test]
