@@ -58,6 +58,8 @@ replays! {
     status: "status";
     traces: "traces";
     quantities: "quantity";
+    resources: "resources";
+    pod_requests_and_limits: "podrequests";
     validation: "validation";
     update: "update";
 }

@@ -8,6 +8,7 @@ mod interop;
 mod parse;
 
 use core::cmp::Ordering;
+use core::fmt;
 use core::hash::{Hash, Hasher};
 
 /// Nanounits in one unit: no quantity is finer than this.
@@ -94,7 +95,7 @@ impl Scale {
 ///   suffix**, as Kubernetes does: `1000E` prints `1`. Compare quantities, not their text.
 /// - Kubernetes prints a quantity that nothing was added to as it was written where a quick look
 ///   takes that for canonical (`+1`, `1.500`). Here the canonical form is always printed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Quantity {
     // The value is whole + nanos / 10⁹ with nanos < 10⁹, so that -0.1 is (-1, 900_000_000):
     // comparing the fields in order compares the values.
@@ -274,11 +275,26 @@ impl Quantity {
         })
     }
 
+    /// The magnitude.
+    ///
+    /// # Errors
+    /// For [`Quantity::MIN`], whose magnitude is beyond 128 bits.
+    pub fn checked_abs(self) -> Result<Self, QuantityOverflow> {
+        let zero = Self::new(0, self.format);
+        if self.whole < 0 { zero.checked_sub(self) } else { Ok(self) }
+    }
+
     /// The sum, or [`Quantity::MAX`] or [`Quantity::MIN`] if that is beyond 128 bits.
     #[must_use]
     #[inline]
     pub fn saturating_add(self, other: Self) -> Self {
         self.checked_add(other).unwrap_or(if self.whole < 0 { Self::MIN } else { Self::MAX })
+    }
+}
+
+impl fmt::Debug for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Quantity({self})")
     }
 }
 
