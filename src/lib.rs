@@ -16,11 +16,13 @@ mod go_duration;
 pub mod interop;
 pub mod kubectl;
 mod observation;
+pub mod resources;
 mod runtime;
 pub mod sim;
 mod spec;
 mod status;
 mod time;
+pub mod validation;
 mod version;
 mod worker;
 

@@ -18,6 +18,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+mod quantity;
+mod resources;
+
+mod update;
+mod validation;
+
 /// What was recorded and what this crate answers.
 pub struct Answer {
     pub expected: Value,
@@ -54,6 +60,15 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "print", replay: print::replay, left_out: &[] },
     Family { name: "status", replay: status::replay, left_out: &[] },
     Family { name: "traces", replay: traces::replay, left_out: &[] },
+    Family { name: "quantity", replay: quantity::replay, left_out: quantity::LEFT_OUT },
+    Family { name: "resources", replay: resources::replay, left_out: resources::LEFT_OUT },
+    Family {
+        name: "podrequests",
+        replay: resources::replay_call,
+        left_out: resources::LEFT_OUT_CALLS,
+    },
+    Family { name: "validation", replay: validation::replay, left_out: &[] },
+    Family { name: "update", replay: update::replay, left_out: &[] },
 ];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.

@@ -10,4 +10,7 @@
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod kubectl;
+mod manifest;
+mod manifest_fields;
 mod replay;
+mod validation;
