@@ -15,4 +15,4 @@ pub use engine::simulate;
 pub use runtime::{RuntimeCall, SimError, SimRuntime};
 pub use scenario::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario, ScheduledEvent};
 pub use timeline::{End, Step, Timeline};
-pub use view::{TimelineRow, TimelineTable, View};
+pub use view::{Style, TimelineRow, TimelineTable, View};

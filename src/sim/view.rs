@@ -62,6 +62,7 @@ pub struct TimelineRow {
 
 /// The heading of a timeline's columns.
 const HEADING: [&str; 5] = ["TIME", "READY", "STATUS", "RESTARTS", "WHAT IS DONE, AND WHY"];
+const STATUS: usize = 2;
 /// Between two columns.
 const GAP: usize = 3;
 
@@ -92,7 +93,7 @@ impl Timeline {
 
     /// The timeline as a table, in the manner of `kubectl get pods --watch`.
     pub fn table<'a>(&'a self, pod: &'a PodSpec, view: View) -> TimelineTable<'a> {
-        TimelineTable { timeline: self, pod, view }
+        TimelineTable { timeline: self, pod, view, style: None }
     }
 
     /// The timeline as JSON: one object a step.
@@ -197,6 +198,18 @@ pub struct TimelineTable<'a> {
     timeline: &'a Timeline,
     pod: &'a PodSpec,
     view: View,
+    style: Option<Style>,
+}
+
+/// What is written before and after a word of the STATUS column, such as the codes of a colour.
+pub type Style = fn(&str) -> (&'static str, &'static str);
+
+impl TimelineTable<'_> {
+    /// The same table with a style; `None`: without.
+    #[must_use]
+    pub fn styled(self, style: Option<Style>) -> Self {
+        Self { style, ..self }
+    }
 }
 
 impl fmt::Display for TimelineTable<'_> {
@@ -214,10 +227,14 @@ impl fmt::Display for TimelineTable<'_> {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        for line in &lines {
+        for (position, line) in lines.iter().enumerate() {
             let mut text = String::new();
-            for (cell, width) in line.iter().zip(widths) {
-                text.push_str(&format!("{cell:<0$}", width + GAP));
+            for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+                let styled = column == STATUS && position > 0 && !cell.is_empty();
+                let (before, after) =
+                    self.style.filter(|_| styled).map_or(("", ""), |style| style(cell));
+                let padding = width + GAP - cell.chars().count();
+                text.push_str(&format!("{before}{cell}{after}{:padding$}", ""));
             }
             writeln!(f, "{}", text.trim_end())?;
         }
