@@ -16,6 +16,7 @@ pub mod kubectl;
 mod observation;
 mod spec;
 mod status;
+pub mod termination;
 mod time;
 mod version;
 

@@ -10,6 +10,7 @@ mod case;
 mod phase;
 mod print;
 mod status;
+mod termination;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -52,6 +53,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "phase", replay: phase::replay, left_out: &[] },
     Family { name: "print", replay: print::replay, left_out: &[] },
     Family { name: "status", replay: status::replay, left_out: &[] },
+    Family { name: "termination", replay: termination::replay, left_out: &[] },
 ];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.

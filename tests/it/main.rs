@@ -11,3 +11,4 @@
 mod conformance;
 mod kubectl;
 mod replay;
+mod termination;

@@ -56,6 +56,7 @@ replays! {
     phase: "phase";
     print: "print";
     status: "status";
+    termination: "termination";
 }
 
 #[test]
