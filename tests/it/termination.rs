@@ -387,7 +387,7 @@ proptest! {
 
     #[test]
     fn a_step_in_between_or_again_orders_nothing(life in life()) {
-        let mut termination = Termination::new(life.plan.clone());
+        let mut termination = Termination::new(life.plan);
         let mut now = Duration::ZERO;
         loop {
             let step = termination.step(now);
