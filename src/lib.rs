@@ -21,6 +21,7 @@ mod runtime;
 pub mod sim;
 mod spec;
 mod status;
+pub mod termination;
 mod time;
 pub mod validation;
 mod version;
@@ -46,14 +47,14 @@ pub use spec::{
 };
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, Eviction, PhaseContext, PodCondition, PodPhase,
+    ContainerStateWaiting, ContainerStatus, PhaseContext, PodCondition, PodFailure, PodPhase,
     PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, generate_pod_status,
     pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};
 pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
 pub use worker::{
-    ContainerStop, Deletion, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
+    Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
     WorkerSettings,
 };

@@ -9,20 +9,19 @@ mod backoff;
 mod case;
 mod phase;
 mod print;
+mod quantity;
+mod resources;
 mod status;
+mod termination;
 mod traces;
+mod update;
+mod validation;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-
-mod quantity;
-mod resources;
-
-mod update;
-mod validation;
 
 /// What was recorded and what this crate answers.
 pub struct Answer {
@@ -69,6 +68,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { name: "validation", replay: validation::replay, left_out: &[] },
     Family { name: "update", replay: update::replay, left_out: &[] },
+    Family { name: "termination", replay: termination::replay, left_out: &[] },
 ];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.
