@@ -14,7 +14,7 @@ use k8s_openapi::jiff::SignedDuration;
 use podinit::sim::{
     ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario, Timeline, View, simulate,
 };
-use podinit::{ContainerKind, EventLog, KubernetesVersion, PodSpec, Probe, Timestamp, kubectl};
+use podinit::{ContainerKind, KubernetesVersion, PodSpec, Probe, Timestamp, kubectl};
 
 #[path = "support/manifest.rs"]
 mod manifest;
@@ -232,13 +232,9 @@ fn run(pod: &v1::Pod, options: &Options) -> Result<(), String> {
         print!("\n{yaml}");
     }
     if options.describe {
-        let mut log = EventLog::default();
-        for step in &timeline.steps {
-            step.events.iter().for_each(|event| log.record(event.clone(), step.now));
-        }
         let described = v1::Pod { status: Some(status), ..pod.clone() };
         let now: Timestamp = end.now;
-        print!("\n{}", kubectl::describe(&described, Some(log.records()), now));
+        print!("\n{}", kubectl::describe(&described, Some(timeline.events.records()), now));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::runtime::SimRuntime;
 use super::scenario::{PodEvent, Scenario, ScheduledEvent};
 use super::timeline::{End, Step, Timeline};
+use crate::event::EventLog;
 use crate::runtime::{SyncPodError, sync_pod};
 use crate::spec::PodSpec;
 use crate::time::Timestamp;
@@ -51,12 +52,13 @@ pub fn simulate(pod: &PodSpec, scenario: &Scenario) -> Timeline {
         runtime: SimRuntime::new(pod, scenario),
         worker: PodWorker::new(scenario.settings),
         steps: Vec::new(),
+        recorded: EventLog::default(),
         events: scenario.events.clone(),
     };
     engine.events.sort_by_key(|event| event.at);
     engine.events.reverse();
     let end = engine.run();
-    Timeline { steps: engine.steps, end }
+    Timeline { steps: engine.steps, events: engine.recorded, end }
 }
 
 struct Engine<'a> {
@@ -65,6 +67,7 @@ struct Engine<'a> {
     runtime: SimRuntime,
     worker: PodWorker,
     steps: Vec<Step>,
+    recorded: EventLog,
     /// Those to come, the next one last.
     events: Vec<ScheduledEvent>,
 }
@@ -140,7 +143,7 @@ impl Engine<'_> {
 
     /// One sync; stopping a pod and looking at what is left of it are one.
     fn sync(&mut self, now: Timestamp) -> Result<(), SyncPodError<super::SimError>> {
-        let before = self.worker.status().clone();
+        let before = (self.worker.status().clone(), self.worker.api_status().clone());
         let mut kind = self.worker.kind();
         sync_pod(&mut self.worker, self.pod, &mut self.runtime)?;
         if kind == SyncKind::Pod && self.worker.deletion().is_some() {
@@ -153,7 +156,12 @@ impl Engine<'_> {
             step.status = after.status;
             step.api_status = after.api_status;
         }
-        if !step.runtime_calls.is_empty() || step.status != before {
+        for event in &step.events {
+            self.recorded.record(event.clone(), now);
+        }
+        // The API server can learn of an end that the kubelet has known for a while.
+        let changed = (&step.status, &step.api_status) != (&before.0, &before.1);
+        if changed || !step.runtime_calls.is_empty() {
             self.steps.push(step);
         }
         Ok(())
