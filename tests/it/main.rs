@@ -13,5 +13,8 @@ mod kubectl;
 mod manifest;
 mod manifest_fields;
 mod replay;
+mod scenarios;
+mod support;
 mod termination;
 mod validation;
+mod worked_cases;
