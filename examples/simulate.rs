@@ -161,7 +161,7 @@ fn scenario(pod: &PodSpec, options: &Options) -> Result<Scenario, String> {
         scenario = scenario.script(name, script);
     }
     for (at, event) in &options.events {
-        scenario = scenario.event(*at, *event);
+        scenario = scenario.event(*at, event.clone());
     }
     Ok(scenario)
 }

@@ -120,7 +120,9 @@ pub use status::{
     pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};
-pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
+pub use version::{
+    Feature, FeatureGateError, FeatureGates, KnownBug, KubernetesVersion, UnsupportedVersion,
+};
 pub use worker::{
     Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,

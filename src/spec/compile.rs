@@ -255,8 +255,8 @@ fn compile_container(
         readiness_probe: declared.readiness_probe.map(probe),
         post_start: declared.lifecycle.and_then(|hooks| hooks.post_start.as_ref()).map(handler),
         pre_stop: declared.lifecycle.and_then(|hooks| hooks.pre_stop.as_ref()).map(handler),
-        definition_hash: definition_hash(declared.name, image),
-        back_off_hash: back_off_hash(declared, image, gates),
+        definition_hash: super::container::definition_hash(declared.name, image),
+        resources_hash: resources_hash(declared.resources, gates),
     })
 }
 
@@ -352,19 +352,10 @@ fn handler(handler: &v1::LifecycleHandler) -> LifecycleHandler {
     }
 }
 
-fn definition_hash(name: &str, image: &str) -> u64 {
+/// Since 1.34 a crash-loop series belongs to the resources too.
+fn resources_hash(resources: Option<&v1::ResourceRequirements>, gates: FeatureGates) -> u64 {
     let mut hash = Fnv1a::default();
-    hash.text(name);
-    hash.text(image);
-    hash.finish()
-}
-
-/// Image and, since 1.34, resources: what a new crash-loop series begins for.
-fn back_off_hash(declared: &Declared<'_>, image: &str, gates: FeatureGates) -> u64 {
-    let mut hash = Fnv1a::default();
-    hash.text(image);
     if gates.version() >= crate::KubernetesVersion::V1_34 {
-        let resources = declared.resources;
         let lists = [
             resources.and_then(|resources| resources.limits.as_ref()),
             resources.and_then(|resources| resources.requests.as_ref()),

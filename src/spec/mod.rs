@@ -67,6 +67,21 @@ pub struct PodSpec {
 }
 
 impl PodSpec {
+    /// The same pod after an update that gave a container another image, the one thing of a
+    /// container that can change in a live pod. Its pull policy stays.
+    ///
+    /// What the update does: a running app or restartable init container is restarted with the new
+    /// image, whatever the policies; a regular init container uses it when it next starts, and
+    /// restarts for it never.
+    #[must_use]
+    pub fn with_image(&self, container: ContainerIndex, image: impl Into<SmolStr>) -> Self {
+        let mut pod = self.clone();
+        if let Some(container) = pod.containers.get_mut(container.slot()) {
+            container.set_image(image.into());
+        }
+        pod
+    }
+
     /// Who this pod is.
     pub fn identity(&self) -> &PodIdentity {
         &self.identity

@@ -15,7 +15,7 @@ use crate::actions::{restarting_all_containers, should_container_be_restarted};
 use crate::observation::{ContainerInstance, InstanceState, ProbeResult};
 use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::status::condition_type;
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Feature, KnownBug, KubernetesVersion};
 
 /// Waiting, in a pod with init containers.
 pub(super) const POD_INITIALIZING: &str = "PodInitializing";
@@ -220,7 +220,10 @@ impl<'a> Converter<'a> {
             InstanceState::Running => {
                 status.state = ContainerState::running(instance.started_at);
                 if let Some(earlier) = earlier {
-                    if !self.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart) {
+                    let same = earlier.container_id == instance.id;
+                    let kept =
+                        same || self.pod.gates().has_bug(KnownBug::StartedKeptForNewInstance);
+                    if kept && !self.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart) {
                         status.started = earlier.started;
                     }
                     if self.restart_all_gate

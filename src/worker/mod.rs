@@ -224,6 +224,11 @@ impl PodWorker {
         self.eviction.get_or_insert(eviction);
     }
 
+    /// Was the pod asked to stop, by a deletion or an eviction?
+    pub fn is_stopping(&self) -> bool {
+        self.deletion.is_some() || self.eviction.is_some()
+    }
+
     fn grace_request(&self) -> GraceRequest {
         GraceRequest {
             deletion_grace_period_seconds: self.deletion.map(|d| d.grace_period_seconds),
@@ -249,7 +254,7 @@ impl PodWorker {
         self.program.clear();
         self.actions = PodActions::default();
         self.next_sync = NextSync::OnChange;
-        if self.kind == SyncKind::Pod && (self.deletion.is_some() || self.eviction.is_some()) {
+        if self.kind == SyncKind::Pod && self.is_stopping() {
             self.kind = SyncKind::Terminating;
         }
         match self.kind {
