@@ -44,7 +44,7 @@
 //!         "containers": [{"name": "app", "image": "web:1"}],
 //!     },
 //! }))?;
-//! let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+//! let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 //!
 //! // The migration fails once after 2 s, then succeeds.
 //! let runs = [1, 0].map(|exit_code| Run::ends(Duration::from_secs(2), exit_code));
@@ -83,6 +83,7 @@ pub mod termination;
 mod time;
 pub mod validation;
 mod version;
+mod version_changes;
 mod worker;
 
 /// Long texts, kept beside the code.
@@ -109,7 +110,7 @@ pub use observation::{
 };
 pub use runtime::{ContainerRuntime, SyncPodError, sync_pod};
 pub use spec::{
-    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator,
+    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
     RestartRuleAction, SpecError,
 };
@@ -123,6 +124,7 @@ pub use time::{Timestamp, TimestampRangeError};
 pub use version::{
     Feature, FeatureGateError, FeatureGates, KnownBug, KubernetesVersion, UnsupportedVersion,
 };
+pub use version_changes::{ChangeTopic, VERSION_CHANGES, VersionChange, changes_between};
 pub use worker::{
     Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,

@@ -42,7 +42,7 @@ pub fn compile(pod: &v1::Pod, gates: FeatureGates) -> Result<PodSpec, String> {
     defaults::apply(&mut pod, gates);
     let name = pod.metadata.name.get_or_insert_with(|| "pod".to_owned()).clone();
     pod.metadata.uid.get_or_insert_with(|| uid(&name));
-    PodSpec::compile_unchecked(&pod, gates).map_err(|error| error.to_string())
+    PodSpec::compile(&pod, gates).map_err(|error| error.to_string())
 }
 
 /// A uid as an apiserver would give one, the same for the same name.

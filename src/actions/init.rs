@@ -179,7 +179,7 @@ impl Scan<'_> {
         instance: &ContainerInstance,
         exit_code: i32,
     ) -> Result<(), PodKilled> {
-        if !is_init_container_failed(instance) {
+        if !is_init_container_failed(self.pod, instance) {
             self.done(index, StartCause::AfterSucceeded { previous: index });
             return Ok(());
         }

@@ -40,7 +40,7 @@ pub(super) fn find_next_init_container_to_run<'a>(
         pod.init_containers().rev().filter_map(|index| Some((index, observation.newest(index)?)))
     };
     if let Some((index, instance)) =
-        newest_first().find(|(_, instance)| is_init_container_failed(instance))
+        newest_first().find(|(_, instance)| is_init_container_failed(pod, instance))
     {
         return Next::Failed(index, instance);
     }

@@ -36,7 +36,7 @@ const MAX_SYNCS_AT_ONCE: usize = 12;
 ///         "containers": [{"name": "app", "image": "web:1"}],
 ///     },
 /// }))?;
-/// let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 /// let five_seconds = Run::ends(Duration::from_secs(5), 0);
 /// let scenario = Scenario::default().script("migrate", ContainerScript::runs([five_seconds]));
 ///

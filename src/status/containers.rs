@@ -335,7 +335,8 @@ pub(super) fn apply_probe_results(
     let started = is_started(inputs, container, instance, status);
     status.started = Some(started);
     if container.kind() == ContainerKind::Init {
-        let succeeded = status.state.terminated.as_ref().is_some_and(|t| t.exit_code == 0);
+        let ended = status.state.terminated.as_ref();
+        let succeeded = ended.is_some_and(|ended| inputs.pod.is_init_success(ended.exit_code));
         status.ready |= succeeded;
         return;
     }

@@ -111,7 +111,7 @@ impl Counts {
         };
         match ended {
             None => self.pending_regular_init += 1,
-            Some(terminated) if terminated.exit_code != 0 => {
+            Some(terminated) if !pod.is_init_success(terminated.exit_code) => {
                 self.failed_init += 1;
                 self.failed_init_not_restartable +=
                     usize::from(not_restartable(pod, container, terminated));

@@ -127,7 +127,7 @@ pub enum WorkerError {
 ///     "metadata": {"name": "web"},
 ///     "spec": {"containers": [{"name": "app", "image": "web:1"}]},
 /// }))?;
-/// let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 /// let now = Timestamp::from_secs(1_800_000_000);
 ///
 /// let mut worker = PodWorker::default();
