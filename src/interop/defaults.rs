@@ -128,7 +128,7 @@ fn http_get(action: &mut Option<v1::HTTPGetAction>) {
 }
 
 /// An image whose tag is `latest` or absent is pulled always (`SetDefaults_Container`).
-fn image_pull_policy(image: &str) -> &'static str {
+pub(crate) fn image_pull_policy(image: &str) -> &'static str {
     if has_latest_tag(image) { "Always" } else { "IfNotPresent" }
 }
 

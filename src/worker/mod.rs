@@ -127,7 +127,7 @@ pub enum WorkerError {
 ///     "metadata": {"name": "web"},
 ///     "spec": {"containers": [{"name": "app", "image": "web:1"}]},
 /// }))?;
-/// let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 /// let now = Timestamp::from_secs(1_800_000_000);
 ///
 /// let mut worker = PodWorker::default();
@@ -224,6 +224,11 @@ impl PodWorker {
         self.eviction.get_or_insert(eviction);
     }
 
+    /// Was the pod asked to stop, by a deletion or an eviction?
+    pub fn is_stopping(&self) -> bool {
+        self.deletion.is_some() || self.eviction.is_some()
+    }
+
     fn grace_request(&self) -> GraceRequest {
         GraceRequest {
             deletion_grace_period_seconds: self.deletion.map(|d| d.grace_period_seconds),
@@ -249,7 +254,7 @@ impl PodWorker {
         self.program.clear();
         self.actions = PodActions::default();
         self.next_sync = NextSync::OnChange;
-        if self.kind == SyncKind::Pod && (self.deletion.is_some() || self.eviction.is_some()) {
+        if self.kind == SyncKind::Pod && self.is_stopping() {
             self.kind = SyncKind::Terminating;
         }
         match self.kind {
