@@ -17,4 +17,5 @@ mod scenarios;
 mod support;
 mod termination;
 mod validation;
+mod versions;
 mod worked_cases;
