@@ -130,3 +130,8 @@ pub use worker::{
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
     WorkerSettings,
 };
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
