@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod resources;
+pub mod scheduler;
 mod time;
 mod version;
 

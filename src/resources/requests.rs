@@ -3,6 +3,8 @@
 //! Source: `staging/src/k8s.io/component-helpers/resource/helpers.go`, up to 1.31
 //! `pkg/api/v1/resource/helpers.go`.
 
+use alloc::vec::Vec;
+
 use k8s_openapi::api::core::v1;
 
 use super::compile::Wanted;
@@ -189,7 +191,7 @@ fn aggregate_limit(
 /// Calls `each` with every name of the pod, and of the options, in order: with its index in the
 /// pod and its amount in the options.
 #[inline]
-fn for_each_requested(
+pub(super) fn for_each_requested(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
     mut each: impl FnMut(&ResourceName, Option<usize>, Option<Quantity>),
@@ -396,26 +398,27 @@ impl EffectiveInit {
     }
 }
 
-/// The effective init request of each resource that an init container requests.
+/// The effective init request of each resource that an init container requests, in order.
 pub fn effective_init_requests(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
-) -> impl Iterator<Item = EffectiveInit> {
-    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
-        let non_missing = options.non_missing_container_requests.and_then(|list| list.get(name));
-        let walk = walk_requests(pod, options, Some(index), non_missing.copied(), |_, _| ());
-        EffectiveInit::of(name, walk)
-    })
+) -> Vec<EffectiveInit> {
+    let mut effective = Vec::new();
+    for_each_requested(pod, options, |name, index, non_missing| {
+        let walk = walk_requests(pod, options, index, non_missing, |_, _| ());
+        effective.extend(EffectiveInit::of(name, walk));
+    });
+    effective
 }
 
-/// The effective init limit of each resource that an init container limits.
+/// The effective init limit of each resource that an init container limits, in order.
 pub fn effective_init_limits(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
-) -> impl Iterator<Item = EffectiveInit> {
-    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
-        EffectiveInit::of(name, walk_limits(pod, options, index, |_, _| ()))
-    })
+) -> Vec<EffectiveInit> {
+    let names = pod.resource_names().iter().enumerate();
+    let walk = |index| walk_limits(pod, options, index, |_, _| ());
+    names.filter_map(|(index, name)| EffectiveInit::of(name, walk(index))).collect()
 }
 
 impl PodResources {

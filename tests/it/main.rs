@@ -9,4 +9,7 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+mod quantity;
 mod replay;
+mod resources;
+mod scheduler;
