@@ -108,14 +108,14 @@ impl Profile {
                     add(&mut need, pod.overhead(options, index));
                 }
                 if let Some(need) = need {
-                    stage.requests.push(name, need);
+                    stage.requests.insert(name.clone(), need);
                 }
             }
         });
         for (index, name) in pod.resource_names().iter().enumerate() {
             for (stage, limit) in stages.iter_mut().zip(bounds(pod, options, index)) {
                 if let Some(limit) = limit {
-                    stage.limits.push(name, limit);
+                    stage.limits.insert(name.clone(), limit);
                 }
             }
         }

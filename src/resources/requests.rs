@@ -196,7 +196,11 @@ pub(super) fn for_each_requested(
     options: &PodResourcesOptions<'_>,
     mut each: impl FnMut(&ResourceName, Option<usize>, Option<Quantity>),
 ) {
-    let mut others = options.non_missing_container_requests.into_iter().flatten().peekable();
+    let Some(others) = options.non_missing_container_requests else {
+        let names = pod.resource_names().iter().enumerate();
+        return names.for_each(|(index, name)| each(name, Some(index), None));
+    };
+    let mut others = others.iter().peekable();
     for (index, name) in pod.resource_names().iter().enumerate() {
         while let Some((other, quantity)) = others.next_if(|(other, _)| *other < name) {
             each(other, None, Some(*quantity));
@@ -207,6 +211,39 @@ pub(super) fn for_each_requested(
     for (other, quantity) in others {
         each(other, None, Some(*quantity));
     }
+}
+
+/// Fills a list with what `request` gives for each name, see [`for_each_requested`].
+#[inline]
+fn fill_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    list: &mut ResourceList,
+    request: impl Fn(Option<usize>, Option<Quantity>) -> Option<Quantity>,
+) {
+    list.refill(|list| {
+        for_each_requested(pod, options, |name, index, non_missing| {
+            if let Some(request) = request(index, non_missing) {
+                list.push(name, request);
+            }
+        });
+    });
+}
+
+/// Fills a list with what `limit` gives for each name of the pod.
+#[inline]
+fn fill_limits(
+    pod: &PodResources,
+    list: &mut ResourceList,
+    limit: impl Fn(usize) -> Option<Quantity>,
+) {
+    list.refill(|list| {
+        for (index, name) in pod.resource_names().iter().enumerate() {
+            if let Some(limit) = limit(index) {
+                list.push(name, limit);
+            }
+        }
+    });
 }
 
 /// What has to be reserved for a pod (`PodRequests`), into `requests`, whose content is replaced.
@@ -222,8 +259,7 @@ pub fn pod_requests(
     options: &PodResourcesOptions<'_>,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
+    fill_requests(pod, options, requests, |index, non_missing| {
         let mut request = if options.skip_container_level_resources {
             None
         } else {
@@ -235,9 +271,7 @@ pub fn pod_requests(
             }
             add(&mut request, pod.overhead(options, index));
         }
-        if let Some(request) = request {
-            requests.push(name, request);
-        }
+        request
     });
 }
 
@@ -251,8 +285,7 @@ pub fn pod_limits(
     options: &PodResourcesOptions<'_>,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
+    fill_limits(pod, limits, |index| {
         let mut limit = aggregate_limit(pod, options, index);
         if let Some(level) = pod_level_limit(pod, options, index) {
             limit = Some(level);
@@ -260,10 +293,8 @@ pub fn pod_limits(
         if limit.is_some_and(|limit| !limit.is_zero()) {
             add(&mut limit, pod.overhead(options, index));
         }
-        if let Some(limit) = limit {
-            limits.push(name, limit);
-        }
-    }
+        limit
+    });
 }
 
 /// The pod-level request of a resource, if it counts.
@@ -309,11 +340,8 @@ pub fn aggregate_container_requests(
     options: &PodResourcesOptions<'_>,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
-        if let Some(request) = aggregate_request(pod, options, index, non_missing) {
-            requests.push(name, request);
-        }
+    fill_requests(pod, options, requests, |index, non_missing| {
+        aggregate_request(pod, options, index, non_missing)
     });
 }
 
@@ -324,12 +352,7 @@ pub fn aggregate_container_limits(
     options: &PodResourcesOptions<'_>,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
-        if let Some(limit) = aggregate_limit(pod, options, index) {
-            limits.push(name, limit);
-        }
-    }
+    fill_limits(pod, limits, |index| aggregate_limit(pod, options, index));
 }
 
 /// What a container's request comes to in the pod's sum (the view of Kubernetes' `ContainerFn`),
@@ -341,17 +364,14 @@ pub fn effective_container_requests(
     container: usize,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
+    fill_requests(pod, options, requests, |index, non_missing| {
         let mut effective = None;
         walk_requests(pod, options, index, non_missing, |at, value| {
             if at == container {
                 effective = value;
             }
         });
-        if let Some(request) = effective {
-            requests.push(name, request);
-        }
+        effective
     });
 }
 
@@ -362,18 +382,15 @@ pub fn effective_container_limits(
     container: usize,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
+    fill_limits(pod, limits, |index| {
         let mut effective = None;
         walk_limits(pod, options, index, |at, value| {
             if at == container {
                 effective = value;
             }
         });
-        if let Some(limit) = effective {
-            limits.push(name, limit);
-        }
-    }
+        effective
+    });
 }
 
 /// The most that the initialization of a pod needs of a resource at any moment.
