@@ -108,7 +108,7 @@ impl ResourceList {
     }
 
     /// The resources with their amounts, in the order of their names.
-    pub fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> ResourceListIter<'_> {
         self.into_iter()
     }
 }
@@ -138,14 +138,14 @@ impl Refill<'_> {
 }
 
 /// The entries of a [`ResourceList`].
-pub type Iter<'a> = core::iter::Map<
+pub type ResourceListIter<'a> = core::iter::Map<
     core::slice::Iter<'a, (ResourceName, Quantity)>,
     fn(&'a (ResourceName, Quantity)) -> (&'a ResourceName, &'a Quantity),
 >;
 
 impl<'a> IntoIterator for &'a ResourceList {
     type Item = (&'a ResourceName, &'a Quantity);
-    type IntoIter = Iter<'a>;
+    type IntoIter = ResourceListIter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.entries.iter().map(|(name, quantity)| (name, quantity))

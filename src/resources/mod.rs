@@ -33,7 +33,7 @@ pub use cgroup::{
 };
 pub use defaults::default_requests;
 pub use error::{ResourcesError, ResourcesProblem};
-pub use list::{Iter, ResourceList, ResourceListError};
+pub use list::{ResourceList, ResourceListError, ResourceListIter};
 pub use name::ResourceName;
 pub use oom::oom_score_adj;
 pub use pod::{ContainerKind, PodResources};

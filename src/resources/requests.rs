@@ -254,6 +254,10 @@ fn fill_limits(
 /// replaces that sum, and overhead is added.
 ///
 /// Sums beyond 128 bits stop there; only `options` can contain that much.
+///
+/// Kubernetes 1.36 adds overhead to the pod-level request in the pod itself if it holds that in its
+/// slow form, as it does `1.5Gi`, so that each further call counts the overhead once more. Here
+/// nothing is changed by asking.
 pub fn pod_requests(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,

@@ -266,6 +266,8 @@ fn node_critical_pods_are_killed_last_and_sidecars_not_before_apps() {
     };
     assert_eq!(scores(KubernetesVersion::V1_31, &spec), [999, 500]);
     assert_eq!(scores(KubernetesVersion::V1_32, &spec), [500, 500]);
+    let pod = compile(json!({"spec": spec}));
+    assert_eq!(oom_score_adj(&pod, 2, 0), 999, "no such container, no memory");
     let mut critical = spec;
     critical["priorityClassName"] = "system-node-critical".into();
     critical["priority"] = 2_000_001_000.into();
