@@ -76,6 +76,7 @@ pub mod kubectl;
 mod observation;
 pub mod resources;
 mod runtime;
+pub mod scheduler;
 pub mod sim;
 mod spec;
 mod status;
