@@ -17,14 +17,12 @@ use super::{
     RestartRuleAction, SpecError,
 };
 use crate::fnv::Fnv1a;
+use crate::interop::defaults::{TERMINATION_GRACE_PERIOD_SECONDS, has_latest_tag};
 use crate::version::{Feature, FeatureGates};
 
 /// How many containers of all kinds one pod may have here. Kubernetes itself sets no limit but the
 /// size of the object (1.5 MiB), within which no more than some tens of thousands fit.
 pub(crate) const MAX_CONTAINERS: usize = 10_000;
-
-/// `DefaultTerminationGracePeriodSeconds`.
-const DEFAULT_TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
 
 /// Where the kubelet got a pod from, if not from the apiserver (`ConfigSourceAnnotationKey`).
 const CONFIG_SOURCE_ANNOTATION: &str = "kubernetes.io/config.source";
@@ -68,7 +66,7 @@ impl PodSpec {
                 .is_some_and(|source| source != "api"),
             termination_grace_period_seconds: spec
                 .termination_grace_period_seconds
-                .unwrap_or(DEFAULT_TERMINATION_GRACE_PERIOD_SECONDS),
+                .unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS),
             active_deadline: spec.active_deadline_seconds.map(active_deadline).transpose()?,
             readiness_gates: spec
                 .readiness_gates
@@ -320,19 +318,6 @@ fn image_pull_policy(
     }
 }
 
-/// An image without tag and digest has the tag `latest`; a digest alone does not.
-fn has_latest_tag(image: &str) -> bool {
-    let (name, digest) = match image.split_once('@') {
-        Some((name, _)) => (name, true),
-        None => (image, false),
-    };
-    // A colon before the last slash belongs to the registry's port.
-    match name.rsplit('/').next().and_then(|last| last.split_once(':')) {
-        Some((_, tag)) => tag == "latest",
-        None => !digest,
-    }
-}
-
 fn probe(probe: &v1::Probe) -> Probe {
     let or_default = |value: Option<i32>, default| value.filter(|v| *v != 0).unwrap_or(default);
     Probe {
@@ -378,24 +363,4 @@ fn back_off_hash(declared: &Declared<'_>, image: &str, gates: FeatureGates) -> u
         }
     }
     hash.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tag_decides_the_default_pull_policy() {
-        for (image, latest) in [
-            ("busybox", true),
-            ("busybox:latest", true),
-            ("registry:5000/busybox", true),
-            ("busybox:1.28", false),
-            ("registry:5000/busybox:1", false),
-            ("busybox@sha256:aa", false),
-            ("busybox:latest@sha256:aa", true),
-        ] {
-            assert_eq!(has_latest_tag(image), latest, "{image}");
-        }
-    }
 }

@@ -9,20 +9,18 @@ mod backoff;
 mod case;
 mod phase;
 mod print;
+mod quantity;
+mod resources;
 mod status;
 mod traces;
+mod update;
+mod validation;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-
-mod quantity;
-mod resources;
-
-mod update;
-mod validation;
 
 /// What was recorded and what this crate answers.
 pub struct Answer {

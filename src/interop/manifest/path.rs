@@ -11,11 +11,11 @@ pub(super) enum Path<'a> {
     /// The document itself.
     Document,
     /// A field of an object.
-    Field(&'a Path<'a>, &'a str),
+    Field(&'a Self, &'a str),
     /// An entry of a map.
-    Key(&'a Path<'a>, &'a str),
+    Key(&'a Self, &'a str),
     /// An item of a list.
-    Index(&'a Path<'a>, usize),
+    Index(&'a Self, usize),
 }
 
 impl<'a> Path<'a> {
