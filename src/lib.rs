@@ -10,6 +10,7 @@ extern crate std;
 mod actions;
 mod backoff;
 mod event;
+mod explain;
 mod fnv;
 mod go_duration;
 pub mod interop;
@@ -33,6 +34,7 @@ pub use actions::{
 };
 pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
 pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
+pub use explain::{Explanation, explain};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
