@@ -6,10 +6,9 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use crate::observation::Observation;
 use crate::spec::{ContainerIndex, PodSpec};
+use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
-use crate::worker::{
-    ContainerStop, Failure, FailureKind, Operation, Outcome, PodWorker, WorkerError,
-};
+use crate::worker::{Failure, FailureKind, Operation, Outcome, PodWorker, WorkerError};
 
 /// A container runtime, as the kubelet sees one: what it is asked while a pod is synced.
 ///
@@ -44,15 +43,13 @@ pub trait ContainerRuntime {
     /// If it may still be running.
     fn stop_pod_sandbox(&mut self, pod: &PodSpec, sandbox_id: &str) -> Result<(), Self::Error>;
 
-    /// Stops containers side by side, and returns when all have stopped.
+    /// Stops containers side by side in the order of the plan, and returns when all have stopped.
+    /// A [`Termination`](crate::termination::Termination) says step by step what is due.
     ///
     /// # Errors
     /// If one of them may still be running.
-    fn stop_containers(
-        &mut self,
-        pod: &PodSpec,
-        stops: &[ContainerStop],
-    ) -> Result<(), Self::Error>;
+    fn stop_containers(&mut self, pod: &PodSpec, plan: &TerminationPlan)
+    -> Result<(), Self::Error>;
 
     /// Removes an instance that does not run; no error if it is gone already. Its log is removed
     /// too, unless it is to be kept.
@@ -154,8 +151,8 @@ pub fn sync_pod<R: ContainerRuntime>(
 /// Carries out one operation.
 fn perform<R: ContainerRuntime>(pod: &PodSpec, runtime: &mut R, operation: &Operation) -> Outcome {
     let result = match operation {
-        Operation::StopContainers(stops) => {
-            runtime.stop_containers(pod, stops).map(|()| Outcome::Done)
+        Operation::StopContainers(plan) => {
+            runtime.stop_containers(pod, plan).map(|()| Outcome::Done)
         }
         Operation::StopPodSandbox { sandbox_id } => {
             runtime.stop_pod_sandbox(pod, sandbox_id).map(|()| Outcome::Done)

@@ -127,12 +127,12 @@ fn http_get(action: &mut Option<v1::HTTPGetAction>) {
 }
 
 /// An image whose tag is `latest` or absent is pulled always (`SetDefaults_Container`).
-fn image_pull_policy(image: &str) -> &'static str {
+pub(crate) fn image_pull_policy(image: &str) -> &'static str {
     if has_latest_tag(image) { "Always" } else { "IfNotPresent" }
 }
 
 /// An image without tag and digest has the tag `latest`; a digest alone does not.
-pub(crate) fn has_latest_tag(image: &str) -> bool {
+fn has_latest_tag(image: &str) -> bool {
     let (name, digest) = match image.split_once('@') {
         Some((name, _)) => (name, true),
         None => (image, false),

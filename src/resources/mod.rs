@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod check;
+mod compile;
 mod defaults;
 mod error;
 mod list;

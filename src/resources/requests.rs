@@ -5,6 +5,7 @@
 
 use k8s_openapi::api::core::v1;
 
+use super::compile::Wanted;
 use super::pod::Row;
 use super::{ContainerKind, PodResources, Quantity, ResourceList, ResourceName, ResourcesError};
 use crate::{Feature, FeatureGates};
@@ -51,8 +52,9 @@ pub(super) struct Walk {
     init: Option<(Quantity, usize)>,
 }
 
+/// Adds what there may be to what there may be.
 #[inline]
-fn add(sum: &mut Option<Quantity>, value: Option<Quantity>) {
+pub(super) fn add(sum: &mut Option<Quantity>, value: Option<Quantity>) {
     *sum = match (*sum, value) {
         (Some(sum), Some(value)) => Some(sum.saturating_add(value)),
         (sum, value) => sum.or(value),
@@ -98,7 +100,7 @@ impl Walk {
     }
 
     /// What has to be reserved: for running or for initializing, whichever is more.
-    fn total(self) -> Option<Quantity> {
+    pub(super) fn total(self) -> Option<Quantity> {
         match (self.running, self.init) {
             (Some(running), Some((init, _))) if init <= running => Some(running),
             (running, init) => init.map(|(init, _)| init).or(running),
@@ -152,6 +154,38 @@ pub(super) fn walk_limits(
     }
 }
 
+/// What the containers request of one resource, from the sums made before if they fit the options.
+#[inline]
+fn aggregate_request(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: Option<usize>,
+    non_missing: Option<Quantity>,
+) -> Option<Quantity> {
+    match name {
+        Some(name)
+            if non_missing.is_none() && !(options.use_status_resources && pod.has_status()) =>
+        {
+            pod.amount(Row::AggregateRequests, name)
+        }
+        _ => walk_requests(pod, options, name, non_missing, |_, _| ()).total(),
+    }
+}
+
+/// As [`aggregate_request`], for a limit.
+#[inline]
+fn aggregate_limit(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: usize,
+) -> Option<Quantity> {
+    if options.use_status_resources && pod.has_status() {
+        walk_limits(pod, options, name, |_, _| ()).total()
+    } else {
+        pod.amount(Row::AggregateLimits, name)
+    }
+}
+
 /// Calls `each` with every name of the pod, and of the options, in order: with its index in the
 /// pod and its amount in the options.
 #[inline]
@@ -191,15 +225,13 @@ pub fn pod_requests(
         let mut request = if options.skip_container_level_resources {
             None
         } else {
-            walk_requests(pod, options, index, non_missing, |_, _| ()).total()
+            aggregate_request(pod, options, index, non_missing)
         };
         if let Some(index) = index {
             if let Some(level) = pod_level_request(pod, options, index) {
                 request = Some(level);
             }
-            if !options.exclude_overhead {
-                add(&mut request, pod.amount(Row::Overhead, index));
-            }
+            add(&mut request, pod.overhead(options, index));
         }
         if let Some(request) = request {
             requests.push(name, request);
@@ -219,12 +251,12 @@ pub fn pod_limits(
 ) {
     limits.clear();
     for (index, name) in pod.resource_names().iter().enumerate() {
-        let mut limit = walk_limits(pod, options, index, |_, _| ()).total();
+        let mut limit = aggregate_limit(pod, options, index);
         if let Some(level) = pod_level_limit(pod, options, index) {
             limit = Some(level);
         }
-        if !options.exclude_overhead && limit.is_some_and(|limit| !limit.is_zero()) {
-            add(&mut limit, pod.amount(Row::Overhead, index));
+        if limit.is_some_and(|limit| !limit.is_zero()) {
+            add(&mut limit, pod.overhead(options, index));
         }
         if let Some(limit) = limit {
             limits.push(name, limit);
@@ -277,8 +309,7 @@ pub fn aggregate_container_requests(
 ) {
     requests.clear();
     for_each_requested(pod, options, |name, index, non_missing| {
-        let walk = walk_requests(pod, options, index, non_missing, |_, _| ());
-        if let Some(request) = walk.total() {
+        if let Some(request) = aggregate_request(pod, options, index, non_missing) {
             requests.push(name, request);
         }
     });
@@ -293,7 +324,7 @@ pub fn aggregate_container_limits(
 ) {
     limits.clear();
     for (index, name) in pod.resource_names().iter().enumerate() {
-        if let Some(limit) = walk_limits(pod, options, index, |_, _| ()).total() {
+        if let Some(limit) = aggregate_limit(pod, options, index) {
             limits.push(name, limit);
         }
     }
@@ -405,7 +436,8 @@ impl PodResources {
 
 /// What has to be reserved for a pod of the API, see [`pod_requests`].
 ///
-/// Compiles the pod for one answer; to ask more than once, compile it once.
+/// Reads what the answer needs and nothing else, limits for one; to ask more than once, compile
+/// the pod.
 ///
 /// # Errors
 /// See [`PodResources::compile`].
@@ -414,5 +446,6 @@ pub fn pod_requests_of(
     gates: FeatureGates,
     options: &PodResourcesOptions<'_>,
 ) -> Result<ResourceList, ResourcesError> {
-    Ok(PodResources::compile(pod, gates)?.requests(options))
+    let wanted = Wanted { limits: false, status: options.use_status_resources };
+    Ok(PodResources::compile_wanted(pod, gates, wanted)?.requests(options))
 }

@@ -1,6 +1,7 @@
 //! A container runtime on a virtual clock.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
 use core::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::observation::{
 };
 use crate::runtime::ContainerRuntime;
 use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
-use crate::worker::ContainerStop;
 
 /// An attempt failed because the script says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum SimError {
     /// A start.
     #[error("exec: not found")]
     ExecNotFound,
+    /// Any call while the runtime cannot be asked.
+    #[error("the container runtime is not available")]
+    Unavailable,
 }
 
 /// A call of the runtime that changes something.
@@ -47,6 +51,15 @@ impl fmt::Display for RuntimeCall {
             None => f.write_str(self.name),
         }
     }
+}
+
+/// What has happened by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Changes {
+    /// A container has ended.
+    pub ended: bool,
+    /// A probe's result has changed.
+    pub probed: bool,
 }
 
 /// What a container is like now, and what its script still holds.
@@ -93,6 +106,7 @@ pub struct SimRuntime {
     ids: Vec<SmolStr>,
     calls: Vec<RuntimeCall>,
     changes: u64,
+    unavailable_until: Timestamp,
 }
 
 impl SimRuntime {
@@ -119,6 +133,7 @@ impl SimRuntime {
             ids: Vec::new(),
             calls: Vec::new(),
             changes: 0,
+            unavailable_until: Timestamp::MIN,
         }
     }
 
@@ -134,12 +149,14 @@ impl SimRuntime {
     }
 
     /// Moves the clock, and lets happen what is due until then.
-    pub fn advance_to(&mut self, now: Timestamp) {
+    pub fn advance_to(&mut self, now: Timestamp) -> Changes {
         self.now = self.now.max(now);
         let now = self.now;
+        let mut changes = Changes::default();
         for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
-            instance.catch_up(now);
+            instance.catch_up(now, &mut changes);
         }
+        changes
     }
 
     /// Every running container exits with 137, and no sandbox is ready any more.
@@ -166,6 +183,25 @@ impl SimRuntime {
                 !exited
             });
         }
+    }
+
+    /// The newest instance of a container vanishes, its log too.
+    pub fn lose_instance(&mut self, container: ContainerIndex) {
+        let Some(container) = self.containers.get_mut(container.slot()) else { return };
+        if !container.instances.is_empty() {
+            let lost = container.instances.remove(0);
+            container.logs.retain(|log| *log != lost.instance.restart_count);
+        }
+    }
+
+    /// The runtime cannot be asked until then.
+    pub fn fail_until(&mut self, until: Timestamp) {
+        self.unavailable_until = self.unavailable_until.max(until);
+    }
+
+    /// Until when the runtime cannot be asked, if it cannot.
+    pub fn unavailable_until(&self) -> Option<Timestamp> {
+        Some(self.unavailable_until).filter(|until| self.now < *until)
     }
 
     /// Forgets what the probes of the containers have said, as a kubelet that restarts does. They
@@ -207,7 +243,7 @@ impl SimRuntime {
 }
 
 impl SimInstance {
-    fn catch_up(&mut self, now: Timestamp) {
+    fn catch_up(&mut self, now: Timestamp, changes: &mut Changes) {
         if !self.instance.is_running() {
             return;
         }
@@ -221,6 +257,7 @@ impl SimInstance {
                     Probe::Readiness => &mut self.instance.readiness_probe,
                     Probe::Liveness => &mut self.instance.liveness_probe,
                 } = Some(*result);
+                changes.probed = true;
             }
         }
         self.probes.retain(|(at, ..)| *at > until);
@@ -228,6 +265,7 @@ impl SimInstance {
             && let Some((_, exit)) = self.ends.take()
         {
             self.instance.state = InstanceState::Exited(exit);
+            changes.ended = true;
         }
     }
 
@@ -272,6 +310,9 @@ impl ContainerRuntime for SimRuntime {
     }
 
     fn observe(&mut self, pod: &PodSpec, observation: &mut Observation) -> Result<(), SimError> {
+        if self.unavailable_until().is_some() {
+            return Err(SimError::Unavailable);
+        }
         for sandbox in &self.sandboxes {
             observation.push_sandbox(sandbox.clone());
         }
@@ -312,12 +353,20 @@ impl ContainerRuntime for SimRuntime {
         Ok(())
     }
 
-    fn stop_containers(&mut self, _pod: &PodSpec, stops: &[ContainerStop]) -> Result<(), SimError> {
+    fn stop_containers(&mut self, pod: &PodSpec, plan: &TerminationPlan) -> Result<(), SimError> {
+        // Those who stop side by side are listed by name.
+        let mut stops: Vec<_> = plan.stops().iter().collect();
+        stops.sort_by_key(|stop| {
+            let container = pod.container(stop.container);
+            let sidecar = container.is_restartable_init_container();
+            let name = container.name();
+            if sidecar { (Some(Reverse(stop.container)), None) } else { (None, Some(name)) }
+        });
         for stop in stops {
-            self.call("StopContainer", Some(&stop.name));
+            self.call("StopContainer", Some(pod.container(stop.container).name()));
             let now = self.now;
             for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
-                if instance.instance.id == stop.id && instance.stop(now) {
+                if instance.instance.id == stop.instance_id && instance.stop(now) {
                     self.changes += 1;
                 }
             }

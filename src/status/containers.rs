@@ -15,7 +15,7 @@ use crate::actions::{restarting_all_containers, should_container_be_restarted};
 use crate::observation::{ContainerInstance, InstanceState, ProbeResult};
 use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::status::condition_type;
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Feature, KnownBug, KubernetesVersion};
 
 /// Waiting, in a pod with init containers.
 pub(super) const POD_INITIALIZING: &str = "PodInitializing";
@@ -220,7 +220,10 @@ impl<'a> Converter<'a> {
             InstanceState::Running => {
                 status.state = ContainerState::running(instance.started_at);
                 if let Some(earlier) = earlier {
-                    if !self.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart) {
+                    let same = earlier.container_id == instance.id;
+                    let kept =
+                        same || self.pod.gates().has_bug(KnownBug::StartedKeptForNewInstance);
+                    if kept && !self.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart) {
                         status.started = earlier.started;
                     }
                     if self.restart_all_gate
@@ -332,7 +335,8 @@ pub(super) fn apply_probe_results(
     let started = is_started(inputs, container, instance, status);
     status.started = Some(started);
     if container.kind() == ContainerKind::Init {
-        let succeeded = status.state.terminated.as_ref().is_some_and(|t| t.exit_code == 0);
+        let ended = status.state.terminated.as_ref();
+        let succeeded = ended.is_some_and(|ended| inputs.pod.is_init_success(ended.exit_code));
         status.ready |= succeeded;
         return;
     }

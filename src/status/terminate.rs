@@ -53,7 +53,7 @@ fn has_pod_initialized(pod: &PodSpec, status: &PodStatus) -> bool {
     if pod.container(index).is_restartable_init_container() {
         return last.state.running.is_some() && last.started == Some(true);
     }
-    [&last.state, &last.last_termination_state]
-        .into_iter()
-        .any(|state| state.terminated.as_ref().is_some_and(|ended| ended.exit_code == 0))
+    [&last.state, &last.last_termination_state].into_iter().any(|state| {
+        state.terminated.as_ref().is_some_and(|ended| pod.is_init_success(ended.exit_code))
+    })
 }

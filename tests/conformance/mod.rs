@@ -6,12 +6,13 @@
 
 mod actions;
 mod backoff;
-mod case;
+pub mod case;
 mod phase;
 mod print;
 mod quantity;
 mod resources;
 mod status;
+mod termination;
 mod traces;
 mod update;
 mod validation;
@@ -67,6 +68,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { name: "validation", replay: validation::replay, left_out: &[] },
     Family { name: "update", replay: update::replay, left_out: &[] },
+    Family { name: "termination", replay: termination::replay, left_out: &[] },
 ];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.

@@ -13,4 +13,5 @@ mod kubectl;
 mod manifest;
 mod manifest_fields;
 mod replay;
+mod termination;
 mod validation;

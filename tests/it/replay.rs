@@ -62,6 +62,7 @@ replays! {
     pod_requests_and_limits: "podrequests";
     validation: "validation";
     update: "update";
+    termination: "termination";
 }
 
 #[test]
