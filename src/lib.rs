@@ -76,6 +76,7 @@ pub mod kubectl;
 mod observation;
 pub mod resources;
 mod runtime;
+pub mod scheduler;
 pub mod sim;
 mod spec;
 mod status;
@@ -130,3 +131,8 @@ pub use worker::{
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
     WorkerSettings,
 };
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -74,7 +74,7 @@ struct Entry {
 
 /// The amounts that were read.
 struct Entries {
-    entries: SmallVec<[Entry; 16]>,
+    entries: SmallVec<[Entry; 24]>,
     /// All amounts of each resource, added up. Whatever is added up later is a part of this, so
     /// that it cannot overflow.
     totals: SmallVec<[Quantity; 4]>,
@@ -147,7 +147,7 @@ impl PodResources {
         if let Some(status) = status.filter(|_| wanted.status) {
             pod.read_status(status, &mut entries)?;
         }
-        pod.place(&entries);
+        pod.place(wanted, &entries);
         Ok(pod)
     }
 
@@ -315,7 +315,7 @@ impl PodResources {
     }
 
     /// Puts what was read in its place, and sums up what the containers say by the spec.
-    fn place(&mut self, entries: &Entries) {
+    fn place(&mut self, wanted: Wanted, entries: &Entries) {
         let rows = Row::count(self.containers.len(), self.status.is_some());
         self.amounts = vec![None; rows * self.names.len()];
         for entry in &entries.entries {
@@ -324,9 +324,11 @@ impl PodResources {
         let options = PodResourcesOptions::default();
         for name in 0..self.names.len() {
             let requests = walk_requests(self, &options, Some(name), None, |_, _| ()).total();
-            let limits = walk_limits(self, &options, name, |_, _| ()).total();
             self.set_amount(Row::AggregateRequests, name, requests);
-            self.set_amount(Row::AggregateLimits, name, limits);
+            if wanted.limits {
+                let limits = walk_limits(self, &options, name, |_, _| ()).total();
+                self.set_amount(Row::AggregateLimits, name, limits);
+            }
             if self.is_pod_level_resource(name) {
                 self.pod_level.requests |= self.amount(Row::PodRequests, name).is_some();
                 self.pod_level.limits |= self.amount(Row::PodLimits, name).is_some();

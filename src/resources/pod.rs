@@ -189,6 +189,12 @@ impl PodResources {
         self.gates
     }
 
+    /// Has the pod a restartable init container that counts as a regular one, because the gate
+    /// `SidecarContainers` is off?
+    pub fn has_disabled_sidecars(&self) -> bool {
+        self.sidecars_disabled
+    }
+
     /// The number of containers, init containers included.
     pub fn containers(&self) -> usize {
         self.containers.len()

@@ -16,7 +16,7 @@ use crate::Feature;
 
 /// How well a pod is protected when its node runs out of resources (`v1.PodQOSClass`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[allow(clippy::exhaustive_enums, reason = "there are three")]
+#[non_exhaustive]
 pub enum QosClass {
     /// Every container has CPU and memory limits, and requests what its limits are.
     Guaranteed,

@@ -3,6 +3,8 @@
 //! Source: `staging/src/k8s.io/component-helpers/resource/helpers.go`, up to 1.31
 //! `pkg/api/v1/resource/helpers.go`.
 
+use alloc::vec::Vec;
+
 use k8s_openapi::api::core::v1;
 
 use super::compile::Wanted;
@@ -189,12 +191,16 @@ fn aggregate_limit(
 /// Calls `each` with every name of the pod, and of the options, in order: with its index in the
 /// pod and its amount in the options.
 #[inline]
-fn for_each_requested(
+pub(super) fn for_each_requested(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
     mut each: impl FnMut(&ResourceName, Option<usize>, Option<Quantity>),
 ) {
-    let mut others = options.non_missing_container_requests.into_iter().flatten().peekable();
+    let Some(others) = options.non_missing_container_requests else {
+        let names = pod.resource_names().iter().enumerate();
+        return names.for_each(|(index, name)| each(name, Some(index), None));
+    };
+    let mut others = others.iter().peekable();
     for (index, name) in pod.resource_names().iter().enumerate() {
         while let Some((other, quantity)) = others.next_if(|(other, _)| *other < name) {
             each(other, None, Some(*quantity));
@@ -207,6 +213,39 @@ fn for_each_requested(
     }
 }
 
+/// Fills a list with what `request` gives for each name, see [`for_each_requested`].
+#[inline]
+fn fill_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    list: &mut ResourceList,
+    request: impl Fn(Option<usize>, Option<Quantity>) -> Option<Quantity>,
+) {
+    list.refill(|list| {
+        for_each_requested(pod, options, |name, index, non_missing| {
+            if let Some(request) = request(index, non_missing) {
+                list.push(name, request);
+            }
+        });
+    });
+}
+
+/// Fills a list with what `limit` gives for each name of the pod.
+#[inline]
+fn fill_limits(
+    pod: &PodResources,
+    list: &mut ResourceList,
+    limit: impl Fn(usize) -> Option<Quantity>,
+) {
+    list.refill(|list| {
+        for (index, name) in pod.resource_names().iter().enumerate() {
+            if let Some(limit) = limit(index) {
+                list.push(name, limit);
+            }
+        }
+    });
+}
+
 /// What has to be reserved for a pod (`PodRequests`), into `requests`, whose content is replaced.
 ///
 /// For each resource: what its app and restartable init containers request together, or what the
@@ -215,13 +254,16 @@ fn for_each_requested(
 /// replaces that sum, and overhead is added.
 ///
 /// Sums beyond 128 bits stop there; only `options` can contain that much.
+///
+/// Kubernetes 1.36 adds overhead to the pod-level request in the pod itself if it holds that in its
+/// slow form, as it does `1.5Gi`, so that each further call counts the overhead once more. Here
+/// nothing is changed by asking.
 pub fn pod_requests(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
+    fill_requests(pod, options, requests, |index, non_missing| {
         let mut request = if options.skip_container_level_resources {
             None
         } else {
@@ -233,9 +275,7 @@ pub fn pod_requests(
             }
             add(&mut request, pod.overhead(options, index));
         }
-        if let Some(request) = request {
-            requests.push(name, request);
-        }
+        request
     });
 }
 
@@ -249,8 +289,7 @@ pub fn pod_limits(
     options: &PodResourcesOptions<'_>,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
+    fill_limits(pod, limits, |index| {
         let mut limit = aggregate_limit(pod, options, index);
         if let Some(level) = pod_level_limit(pod, options, index) {
             limit = Some(level);
@@ -258,10 +297,8 @@ pub fn pod_limits(
         if limit.is_some_and(|limit| !limit.is_zero()) {
             add(&mut limit, pod.overhead(options, index));
         }
-        if let Some(limit) = limit {
-            limits.push(name, limit);
-        }
-    }
+        limit
+    });
 }
 
 /// The pod-level request of a resource, if it counts.
@@ -307,11 +344,8 @@ pub fn aggregate_container_requests(
     options: &PodResourcesOptions<'_>,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
-        if let Some(request) = aggregate_request(pod, options, index, non_missing) {
-            requests.push(name, request);
-        }
+    fill_requests(pod, options, requests, |index, non_missing| {
+        aggregate_request(pod, options, index, non_missing)
     });
 }
 
@@ -322,12 +356,7 @@ pub fn aggregate_container_limits(
     options: &PodResourcesOptions<'_>,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
-        if let Some(limit) = aggregate_limit(pod, options, index) {
-            limits.push(name, limit);
-        }
-    }
+    fill_limits(pod, limits, |index| aggregate_limit(pod, options, index));
 }
 
 /// What a container's request comes to in the pod's sum (the view of Kubernetes' `ContainerFn`),
@@ -339,17 +368,14 @@ pub fn effective_container_requests(
     container: usize,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
+    fill_requests(pod, options, requests, |index, non_missing| {
         let mut effective = None;
         walk_requests(pod, options, index, non_missing, |at, value| {
             if at == container {
                 effective = value;
             }
         });
-        if let Some(request) = effective {
-            requests.push(name, request);
-        }
+        effective
     });
 }
 
@@ -360,18 +386,15 @@ pub fn effective_container_limits(
     container: usize,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
+    fill_limits(pod, limits, |index| {
         let mut effective = None;
         walk_limits(pod, options, index, |at, value| {
             if at == container {
                 effective = value;
             }
         });
-        if let Some(limit) = effective {
-            limits.push(name, limit);
-        }
-    }
+        effective
+    });
 }
 
 /// The most that the initialization of a pod needs of a resource at any moment.
@@ -396,26 +419,27 @@ impl EffectiveInit {
     }
 }
 
-/// The effective init request of each resource that an init container requests.
+/// The effective init request of each resource that an init container requests, in order.
 pub fn effective_init_requests(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
-) -> impl Iterator<Item = EffectiveInit> {
-    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
-        let non_missing = options.non_missing_container_requests.and_then(|list| list.get(name));
-        let walk = walk_requests(pod, options, Some(index), non_missing.copied(), |_, _| ());
-        EffectiveInit::of(name, walk)
-    })
+) -> Vec<EffectiveInit> {
+    let mut effective = Vec::new();
+    for_each_requested(pod, options, |name, index, non_missing| {
+        let walk = walk_requests(pod, options, index, non_missing, |_, _| ());
+        effective.extend(EffectiveInit::of(name, walk));
+    });
+    effective
 }
 
-/// The effective init limit of each resource that an init container limits.
+/// The effective init limit of each resource that an init container limits, in order.
 pub fn effective_init_limits(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
-) -> impl Iterator<Item = EffectiveInit> {
-    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
-        EffectiveInit::of(name, walk_limits(pod, options, index, |_, _| ()))
-    })
+) -> Vec<EffectiveInit> {
+    let names = pod.resource_names().iter().enumerate();
+    let walk = |index| walk_limits(pod, options, index, |_, _| ());
+    names.filter_map(|(index, name)| EffectiveInit::of(name, walk(index))).collect()
 }
 
 impl PodResources {

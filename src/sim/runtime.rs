@@ -204,13 +204,22 @@ impl SimRuntime {
         Some(self.unavailable_until).filter(|until| self.now < *until)
     }
 
-    /// Forgets what the probes of the containers have said, as a kubelet that restarts does. They
-    /// say it again when the script has them change.
+    /// Forgets what the probes of the containers have said, as a kubelet that restarts does. The
+    /// containers are probed again a second later, and say the same.
     pub fn forget_probe_results(&mut self) {
-        for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
-            instance.instance.startup_probe = None;
-            instance.instance.readiness_probe = None;
-            instance.instance.liveness_probe = None;
+        let again = self.now + Duration::from_secs(1);
+        for SimInstance { instance, probes, .. } in
+            self.containers.iter_mut().flat_map(|c| &mut c.instances)
+        {
+            let results = [
+                (Probe::Startup, &mut instance.startup_probe),
+                (Probe::Readiness, &mut instance.readiness_probe),
+                (Probe::Liveness, &mut instance.liveness_probe),
+            ];
+            for (probe, result) in results {
+                probes.extend(result.take().map(|result| (again, probe, result)));
+            }
+            probes.sort_by_key(|(at, ..)| *at);
         }
     }
 

@@ -17,6 +17,7 @@ const NANOS: u32 = 1_000_000_000;
 /// How a quantity is written: the suffix that it was read with, kept when it is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum Format {
     /// Powers of ten as letters: `100m`, `5`, `2k`, `1G`.
     #[default]
