@@ -22,3 +22,4 @@ mod termination;
 mod validation;
 mod versions;
 mod worked_cases;
+mod worker;
