@@ -76,9 +76,9 @@ impl PodFailure {
 pub fn generate_pod_status(inputs: &StatusInputs<'_>, failure: Option<&PodFailure>) -> PodStatus {
     let StatusInputs { pod, observation, earlier, api, .. } = *inputs;
     let mut status = PodStatus {
-        init_container_statuses: containers::init_container_statuses(inputs),
-        container_statuses: containers::container_statuses(inputs),
-        ephemeral_container_statuses: containers::ephemeral_container_statuses(inputs),
+        init_container_statuses: init_container_statuses(inputs),
+        container_statuses: container_statuses(inputs),
+        ephemeral_container_statuses: ephemeral_container_statuses(inputs),
         start_time: earlier.start_time,
         ..PodStatus::default()
     };
@@ -108,7 +108,7 @@ pub fn generate_pod_status(inputs: &StatusInputs<'_>, failure: Option<&PodFailur
         status.message = failure.message.clone();
     }
     apply_probe_results(inputs, &mut status);
-    status.conditions = conditions::pod_conditions(inputs, &status);
+    status.conditions = pod_conditions(inputs, &status);
     status
 }
 
