@@ -118,7 +118,8 @@ pub use spec::{
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus, PhaseContext, PodCondition, PodFailure, PodPhase,
-    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, generate_pod_status,
+    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, container_statuses,
+    ephemeral_container_statuses, generate_pod_status, init_container_statuses, pod_conditions,
     pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};

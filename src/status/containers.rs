@@ -70,7 +70,12 @@ impl StartFailures {
 }
 
 /// The statuses of the pod's init containers, in the order of the spec.
-pub(super) fn init_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
+///
+/// `started` and `ready` are not filled in yet: the phase is computed before the probe results
+/// are looked at. [`generate_pod_status`](super::generate_pod_status) does all of it in order.
+///
+/// Source: `convertToAPIContainerStatuses`, `pkg/kubelet/kubelet_pods.go`, v1.36.2.
+pub fn init_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.init_container_statuses);
     inputs
         .pod
@@ -80,15 +85,15 @@ pub(super) fn init_container_statuses(inputs: &StatusInputs<'_>) -> Vec<Containe
         .collect()
 }
 
-/// The statuses of the pod's app containers, sorted by name.
-pub(super) fn app_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
+/// The statuses of the pod's app containers, sorted by name, see [`init_container_statuses`].
+pub fn container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.container_statuses);
     let apps = inputs.pod.app_containers_by_name();
     apps.iter().enumerate().map(|(position, index)| converter.status(*index, position)).collect()
 }
 
-/// The statuses of the pod's ephemeral containers.
-pub(super) fn ephemeral_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
+/// The statuses of the pod's ephemeral containers, see [`init_container_statuses`].
+pub fn ephemeral_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.ephemeral_container_statuses);
     inputs
         .pod

@@ -1,11 +1,12 @@
 //! The last status of a pod (`TerminatePod` of the status manager).
 
+use smol_str::SmolStr;
+
 use super::containers::{CONTAINER_STATUS_UNKNOWN, LOST_EXIT_CODE, NOT_LOCATED_WHEN_TERMINATED};
 use super::types::{
     ContainerState, ContainerStateTerminated, ContainerStatus, PodPhase, PodStatus,
 };
 use crate::spec::PodSpec;
-use smol_str::SmolStr;
 
 /// Makes `status` the last one of a pod that was stopped: nothing is left that looks as if it could
 /// still run, and the phase is terminal.
