@@ -22,6 +22,8 @@ pub mod sim;
 mod spec;
 mod status;
 pub mod termination;
+#[cfg(feature = "proptest")]
+pub mod testing;
 mod time;
 pub mod validation;
 mod version;

@@ -9,7 +9,11 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+#[cfg(feature = "proptest")]
+mod invariants;
 mod kubectl;
+#[cfg(feature = "proptest")]
+mod lives;
 mod manifest;
 mod manifest_fields;
 mod replay;
