@@ -70,9 +70,11 @@
 //!
 //! - [`Recorder`] writes the trace of any [`ContainerRuntime`](crate::ContainerRuntime), also of a
 //!   real one; [`FaultInjector`] lets its calls go wrong.
+//! - [`RuntimeContract`] checks an implementation of `ContainerRuntime` call by call.
 //! - [`observations`], [`reachable_observations`] and [`worker_events`] feed single decisions and
 //!   the worker.
 
+mod contract;
 mod drive;
 mod fault;
 mod invariant;
@@ -83,6 +85,7 @@ mod strategies;
 mod trace;
 mod world;
 
+pub use contract::{ContractRule, ContractViolation, RuntimeContract};
 pub use drive::{Controller, DrivenRuntime, Kubelet, drive};
 pub use fault::{Fault, FaultInjector, FaultPlan, FaultyError};
 pub use invariant::{Invariant, Violation, check};

@@ -129,7 +129,7 @@ impl<R: ContainerRuntime> Recorder<R> {
         let trace = &mut self.trace;
         self.instances.retain(|seen| {
             let kept = is_there(seen);
-            if !kept && seen.ran {
+            if !kept {
                 let fact =
                     Fact::ContainerRemoved { container: seen.container, id: seen.id.clone() };
                 trace.push(now, fact);

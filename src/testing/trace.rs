@@ -88,7 +88,7 @@ pub enum Fact {
         /// When it ended, which may be before it was seen.
         finished_at: Timestamp,
     },
-    /// An instance that does not run was removed, and nothing of it is left.
+    /// An instance that does not run (or never ran) was removed, and nothing of it is left.
     ContainerRemoved {
         /// The container.
         container: ContainerIndex,

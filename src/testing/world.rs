@@ -45,6 +45,8 @@ pub(super) struct ContainerLife {
     /// The sandbox in which it succeeded (a regular init container) or started (a restartable one)
     /// last.
     pub(super) done_in: Option<SmolStr>,
+    /// The ids of all instances that were made and not removed, oldest first.
+    present: Vec<SmolStr>,
     /// So many instances were made after the last one that ran.
     made: u32,
     /// The ids of all instances there ever were.
@@ -155,7 +157,7 @@ impl<'a> World<'a> {
                 self.sandboxes.retain(|ready| ready != id);
                 self.start_over();
             }
-            Fact::ContainerCreated { container, .. } => self.make(*container),
+            Fact::ContainerCreated { container, id } => self.make(*container, id),
             Fact::ContainerStarted { container, id, sandbox_id, restart_count } => {
                 let record = Record {
                     id: id.clone(),
@@ -202,8 +204,9 @@ impl<'a> World<'a> {
         self.life_mut(container)?.records.iter_mut().find(|record| record.id == id)
     }
 
-    fn make(&mut self, container: ContainerIndex) {
+    fn make(&mut self, container: ContainerIndex, id: &SmolStr) {
         let Some(life) = self.life_mut(container) else { return };
+        life.present.push(id.clone());
         life.made = life.made.saturating_add(1);
         // Of two instances that never ran, the older one hides how the last run ended.
         if life.made > 1 {
@@ -230,6 +233,9 @@ impl<'a> World<'a> {
             life.done_in = Some(record.sandbox_id.clone());
         }
         life.made = 0;
+        if !life.present.contains(&record.id) {
+            life.present.push(record.id.clone());
+        }
         life.ids.push(record.id.clone());
         life.records.push(record);
     }
@@ -264,15 +270,16 @@ impl<'a> World<'a> {
 
     fn remove(&mut self, container: ContainerIndex, id: &str) {
         let Some(life) = self.life_mut(container) else { return };
-        let newest = life.records.last().is_some_and(|record| record.id == id);
+        let newest = life.present.last().is_some_and(|newest| newest == id);
         life.records.retain(|record| record.id != id);
+        life.present.retain(|present| present != id);
         if newest {
             // An init container runs again, if no app container runs; of an app container nobody
             // knows any more that it has run.
             self.start_over();
         }
         // Nothing is left, so the pod begins anew, be it in the same sandbox.
-        if self.containers.iter().all(|life| life.records.is_empty()) {
+        if self.containers.iter().all(|life| life.present.is_empty()) {
             self.start_over();
             self.containers.iter_mut().for_each(|life| life.done_in = None);
         }

@@ -10,6 +10,8 @@
 #[path = "../conformance/mod.rs"]
 mod conformance;
 #[cfg(feature = "proptest")]
+mod contract;
+#[cfg(feature = "proptest")]
 mod invariants;
 mod kubectl;
 #[cfg(feature = "proptest")]
