@@ -10,7 +10,13 @@
 mod cli;
 #[path = "../conformance/mod.rs"]
 mod conformance;
+#[cfg(feature = "proptest")]
+mod contract;
+#[cfg(feature = "proptest")]
+mod invariants;
 mod kubectl;
+#[cfg(feature = "proptest")]
+mod lives;
 mod manifest;
 mod manifest_fields;
 mod quantity;
