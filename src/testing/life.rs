@@ -33,7 +33,7 @@ pub struct Script {
 }
 
 /// Something that happens to the pod, in seconds since the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upset {
     /// When.
     pub at: u16,
@@ -130,7 +130,7 @@ impl Life {
             scenario = scenario.script(container.name().clone(), script);
         }
         for upset in &self.upsets {
-            scenario = scenario.event(Duration::from_secs(upset.at.into()), upset.event);
+            scenario = scenario.event(Duration::from_secs(upset.at.into()), upset.event.clone());
         }
         scenario
     }
@@ -171,7 +171,7 @@ impl Life {
             }
         }
         for upset in &self.upsets {
-            match upset.event {
+            match &upset.event {
                 PodEvent::PodDeleted { grace_period_seconds: 30 } => {
                     let _ = write!(text, " --delete {}s", upset.at);
                 }
@@ -203,7 +203,7 @@ impl fmt::Display for Life {
         writeln!(f, "{}", manifest(&self.pod))?;
         writeln!(f, "# simulate FILE.yaml{}", self.arguments())?;
         for upset in &self.upsets {
-            match upset.event {
+            match &upset.event {
                 PodEvent::PodDeleted { grace_period_seconds: 30 } | PodEvent::SandboxLost => {}
                 other => writeln!(f, "# and at {}s: {other:?}", upset.at)?,
             }
