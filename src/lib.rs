@@ -34,7 +34,9 @@ pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
-pub use runtime::{ContainerRuntime, SyncPodError, sync_pod};
+pub use runtime::{
+    AsyncContainerRuntime, ContainerRuntime, SyncPodError, sync_pod, sync_pod_async,
+};
 pub use spec::{
     Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
