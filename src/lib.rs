@@ -10,16 +10,20 @@ extern crate std;
 mod actions;
 mod backoff;
 mod event;
+mod explain;
 mod fnv;
 mod go_duration;
 pub mod interop;
 pub mod kubectl;
 mod observation;
+pub mod resources;
 mod runtime;
 pub mod sim;
 mod spec;
 mod status;
+pub mod termination;
 mod time;
+pub mod validation;
 mod version;
 mod worker;
 
@@ -31,6 +35,7 @@ pub use actions::{
 };
 pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
 pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
+pub use explain::{Explanation, explain};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
@@ -44,14 +49,14 @@ pub use spec::{
 };
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, Eviction, PhaseContext, PodCondition, PodPhase,
+    ContainerStateWaiting, ContainerStatus, PhaseContext, PodCondition, PodFailure, PodPhase,
     PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, generate_pod_status,
     pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};
 pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
 pub use worker::{
-    ContainerStop, Deletion, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
+    Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
     WorkerSettings,
 };

@@ -6,10 +6,9 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use crate::observation::Observation;
 use crate::spec::{ContainerIndex, PodSpec};
+use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
-use crate::worker::{
-    ContainerStop, Failure, FailureKind, Operation, Outcome, PodWorker, WorkerError,
-};
+use crate::worker::{Failure, FailureKind, Operation, Outcome, PodWorker, WorkerError};
 
 /// A container runtime, as the kubelet sees one: what it is asked while a pod is synced.
 ///
@@ -44,15 +43,13 @@ pub trait ContainerRuntime {
     /// If it may still be running.
     fn stop_pod_sandbox(&mut self, pod: &PodSpec, sandbox_id: &str) -> Result<(), Self::Error>;
 
-    /// Stops containers side by side, and returns when all have stopped.
+    /// Stops containers side by side in the order of the plan, and returns when all have stopped.
+    /// A [`Termination`](crate::termination::Termination) says step by step what is due.
     ///
     /// # Errors
     /// If one of them may still be running.
-    fn stop_containers(
-        &mut self,
-        pod: &PodSpec,
-        stops: &[ContainerStop],
-    ) -> Result<(), Self::Error>;
+    fn stop_containers(&mut self, pod: &PodSpec, plan: &TerminationPlan)
+    -> Result<(), Self::Error>;
 
     /// Removes an instance that does not run; no error if it is gone already. Its log is removed
     /// too, unless it is to be kept.
@@ -120,7 +117,8 @@ pub trait ContainerRuntime {
 /// Each method has the contract of the method of the same name there. Write them as `async fn`:
 ///
 /// ```
-/// # use podinit::{ContainerIndex, ContainerStop, Observation, PodSpec, Timestamp};
+/// # use podinit::termination::TerminationPlan;
+/// # use podinit::{ContainerIndex, Observation, PodSpec, Timestamp};
 /// # struct MyRuntime;
 /// impl podinit::AsyncContainerRuntime for MyRuntime {
 ///     type Error = std::io::Error;
@@ -137,7 +135,7 @@ pub trait ContainerRuntime {
 /// #   async fn run_pod_sandbox(&mut self, _: &PodSpec, _: u32)
 /// #       -> Result<smol_str::SmolStr, Self::Error> { Ok("1".into()) }
 /// #   async fn stop_pod_sandbox(&mut self, _: &PodSpec, _: &str) -> Result<(), Self::Error> { Ok(()) }
-/// #   async fn stop_containers(&mut self, _: &PodSpec, _: &[ContainerStop])
+/// #   async fn stop_containers(&mut self, _: &PodSpec, _: &TerminationPlan)
 /// #       -> Result<(), Self::Error> { Ok(()) }
 /// #   async fn remove_container(&mut self, _: &PodSpec, _: ContainerIndex, _: &str, _: bool)
 /// #       -> Result<(), Self::Error> { Ok(()) }
@@ -207,7 +205,7 @@ pub trait AsyncContainerRuntime: Send {
     fn stop_containers(
         &mut self,
         pod: &PodSpec,
-        stops: &[ContainerStop],
+        plan: &TerminationPlan,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// See [`ContainerRuntime::remove_container`].
@@ -294,8 +292,8 @@ macro_rules! drive {
             let now = $runtime.now();
             let Some(operation) = $worker.next_operation($pod, now) else { return Ok(()) };
             let result = match &operation {
-                Operation::StopContainers(stops) => {
-                    $runtime.stop_containers($pod, stops)$(.$await)?.map(|()| Outcome::Done)
+                Operation::StopContainers(plan) => {
+                    $runtime.stop_containers($pod, plan)$(.$await)?.map(|()| Outcome::Done)
                 }
                 Operation::StopPodSandbox { sandbox_id } => {
                     $runtime.stop_pod_sandbox($pod, sandbox_id)$(.$await)?.map(|()| Outcome::Done)

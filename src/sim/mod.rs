@@ -9,8 +9,10 @@ mod engine;
 mod runtime;
 mod scenario;
 mod timeline;
+mod view;
 
 pub use engine::simulate;
 pub use runtime::{RuntimeCall, SimError, SimRuntime};
 pub use scenario::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario, ScheduledEvent};
 pub use timeline::{End, Step, Timeline};
+pub use view::{Style, TimelineRow, TimelineTable, View};

@@ -1,6 +1,7 @@
 //! A container runtime on a virtual clock.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
 use core::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::observation::{
 };
 use crate::runtime::ContainerRuntime;
 use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
-use crate::worker::ContainerStop;
 
 /// An attempt failed because the script says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -312,12 +313,20 @@ impl ContainerRuntime for SimRuntime {
         Ok(())
     }
 
-    fn stop_containers(&mut self, _pod: &PodSpec, stops: &[ContainerStop]) -> Result<(), SimError> {
+    fn stop_containers(&mut self, pod: &PodSpec, plan: &TerminationPlan) -> Result<(), SimError> {
+        // Those who stop side by side are listed by name.
+        let mut stops: Vec<_> = plan.stops().iter().collect();
+        stops.sort_by_key(|stop| {
+            let container = pod.container(stop.container);
+            let sidecar = container.is_restartable_init_container();
+            let name = container.name();
+            if sidecar { (Some(Reverse(stop.container)), None) } else { (None, Some(name)) }
+        });
         for stop in stops {
-            self.call("StopContainer", Some(&stop.name));
+            self.call("StopContainer", Some(pod.container(stop.container).name()));
             let now = self.now;
             for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
-                if instance.instance.id == stop.id && instance.stop(now) {
+                if instance.instance.id == stop.instance_id && instance.stop(now) {
                     self.changes += 1;
                 }
             }

@@ -1,6 +1,7 @@
 //! What happened, step by step.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use super::runtime::RuntimeCall;
@@ -62,6 +63,17 @@ pub enum End {
     Steady,
     /// A limit was reached.
     Truncated,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminal => "terminal",
+            Self::Deleted => "deleted",
+            Self::Steady => "steady",
+            Self::Truncated => "truncated",
+        })
+    }
 }
 
 /// The whole life of a pod.

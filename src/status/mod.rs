@@ -44,16 +44,16 @@ pub struct StatusInputs<'a> {
     pub kubelet_started_at: Option<Timestamp>,
 }
 
-/// Why a pod is made to fail, whatever its containers do: a deadline, an eviction.
+/// Why a pod fails, whatever its containers do: a deadline, an eviction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Eviction {
+pub struct PodFailure {
     /// In one word: `DeadlineExceeded`, `Evicted`.
     pub reason: SmolStr,
     /// In words.
     pub message: SmolStr,
 }
 
-impl Eviction {
+impl PodFailure {
     /// The pod ran for longer than its `activeDeadlineSeconds` (`active_deadline.go`).
     pub const DEADLINE_EXCEEDED: Self = Self {
         reason: SmolStr::new_static("DeadlineExceeded"),
@@ -68,7 +68,7 @@ impl Eviction {
 /// Transition times are not set here: they depend on the record that the status goes into.
 ///
 /// Source: `generateAPIPodStatus`, `pkg/kubelet/kubelet_pods.go`, v1.36.2.
-pub fn generate_pod_status(inputs: &StatusInputs<'_>, eviction: Option<&Eviction>) -> PodStatus {
+pub fn generate_pod_status(inputs: &StatusInputs<'_>, failure: Option<&PodFailure>) -> PodStatus {
     let StatusInputs { pod, observation, earlier, api, .. } = *inputs;
     let mut status = PodStatus {
         init_container_statuses: containers::init_container_statuses(inputs),
@@ -97,10 +97,10 @@ pub fn generate_pod_status(inputs: &StatusInputs<'_>, eviction: Option<&Eviction
         status.reason = first_set(&earlier.reason, &api.reason);
         status.message = first_set(&earlier.message, &api.message);
     }
-    if let Some(eviction) = eviction {
+    if let Some(failure) = failure {
         status.phase = PodPhase::Failed;
-        status.reason = eviction.reason.clone();
-        status.message = eviction.message.clone();
+        status.reason = failure.reason.clone();
+        status.message = failure.message.clone();
     }
     apply_probe_results(inputs, &mut status);
     status.conditions = conditions::pod_conditions(inputs, &status);

@@ -14,6 +14,7 @@
 //! time, as when a kubelet restarts: what is lost is its memory of back-off and start failures.
 //! Or it is serialised between two syncs and goes on as if nothing had happened.
 
+mod eviction;
 mod operation;
 mod program;
 mod record;
@@ -26,7 +27,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-pub use operation::{ContainerStop, Failure, FailureKind, Operation, Outcome};
+pub use eviction::Eviction;
+pub use operation::{Failure, FailureKind, Operation, Outcome};
 pub use record::IllegalTransition;
 pub use result::{SyncAction, SyncError, SyncResult};
 pub use wake::{NextSync, NextSyncReason};
@@ -40,8 +42,9 @@ use crate::fnv::Fnv1a;
 use crate::observation::Observation;
 use crate::spec::PodSpec;
 use crate::status::{
-    Eviction, PodStatus, StartFailures, StatusInputs, generate_pod_status, terminate_pod,
+    PodFailure, PodStatus, StartFailures, StatusInputs, generate_pod_status, terminate_pod,
 };
+use crate::termination::{GracePeriod, GraceRequest, pod_grace_period};
 use crate::time::Timestamp;
 use program::Program;
 use record::StatusRecord;
@@ -154,6 +157,8 @@ pub struct PodWorker {
     start_failures: StartFailures,
     deletion: Option<Deletion>,
     eviction: Option<Eviction>,
+    /// The grace in force since the pod began to be stopped.
+    grace_period: Option<GracePeriod>,
     refused: bool,
     /// A termination has been carried out to its end.
     stopped: bool,
@@ -184,6 +189,7 @@ impl PodWorker {
             start_failures: StartFailures::default(),
             deletion: None,
             eviction: None,
+            grace_period: None,
             refused: false,
             stopped: false,
             actions: PodActions::default(),
@@ -213,6 +219,21 @@ impl PodWorker {
         }
     }
 
+    /// The pod is to be stopped and fails: it is evicted, preempted, or its node shuts down.
+    pub fn evict(&mut self, eviction: Eviction) {
+        self.eviction.get_or_insert(eviction);
+    }
+
+    fn grace_request(&self) -> GraceRequest {
+        GraceRequest {
+            deletion_grace_period_seconds: self.deletion.map(|d| d.grace_period_seconds),
+            override_seconds: self
+                .eviction
+                .as_ref()
+                .and_then(|eviction| eviction.grace_period_override_seconds),
+        }
+    }
+
     /// The request to delete the pod, if there is one.
     pub fn deletion(&self) -> Option<Deletion> {
         self.deletion
@@ -229,7 +250,7 @@ impl PodWorker {
         self.program.clear();
         self.actions = PodActions::default();
         self.next_sync = NextSync::OnChange;
-        if self.kind == SyncKind::Pod && self.deletion.is_some() {
+        if self.kind == SyncKind::Pod && (self.deletion.is_some() || self.eviction.is_some()) {
             self.kind = SyncKind::Terminating;
         }
         match self.kind {
@@ -254,7 +275,7 @@ impl PodWorker {
         };
         compute_pod_actions_into(pod, observation, context, &mut self.actions);
         self.announce_sandbox_change();
-        self.program.load(pod, observation, &self.actions, self.deletion);
+        self.program.load(pod, observation, &self.actions, self.grace_request());
         self.wake_at_deadline(pod);
     }
 
@@ -266,7 +287,11 @@ impl PodWorker {
             self.next_sync = NextSync::Now;
         } else {
             self.write_status(pod, observation, false, now);
-            self.program.load_termination(pod, observation, self.deletion);
+            let grace = pod_grace_period(pod, self.grace_request(), self.grace_period);
+            self.grace_period = Some(grace);
+            let request =
+                GraceRequest { override_seconds: Some(grace.seconds), ..self.grace_request() };
+            self.program.load_termination(pod, observation, request);
         }
     }
 
@@ -300,9 +325,14 @@ impl PodWorker {
             kubelet_started_at: self.settings.kubelet_started_at,
         };
         let deadline = self.deadline(pod).filter(|deadline| *deadline <= now);
-        let exceeded = Eviction::DEADLINE_EXCEEDED;
-        let eviction = self.eviction.as_ref().or(deadline.map(|_| &exceeded));
-        let status = generate_pod_status(&inputs, eviction);
+        let failure = deadline.map(|_| PodFailure::DEADLINE_EXCEEDED);
+        let mut status = generate_pod_status(&inputs, failure.as_ref());
+        if self.kind == SyncKind::Terminating
+            && !pod_is_terminal
+            && let Some(eviction) = &self.eviction
+        {
+            eviction.apply(&mut status);
+        }
         let phase = status.phase;
         let could_have_running_containers = self.kind != SyncKind::Terminated;
         self.refused = self.status.write(pod, status, could_have_running_containers, now).is_err();

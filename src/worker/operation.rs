@@ -1,33 +1,20 @@
 //! What a plan asks of the runtime, and what came of it.
 
-use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::spec::ContainerIndex;
-
-/// A container instance to be stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ContainerStop {
-    /// Which container; `None` for one that the pod's spec does not have.
-    pub container: Option<ContainerIndex>,
-    /// Its name.
-    pub name: SmolStr,
-    /// The runtime's id of the instance.
-    pub id: SmolStr,
-    /// How long it may take after it was told to, before it is killed.
-    pub grace_period: Duration,
-}
+use crate::termination::TerminationPlan;
 
 /// One thing that the runtime is asked to do, in the kubelet's order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Stop these container instances, side by side. Done when all of them have stopped.
-    StopContainers(Vec<ContainerStop>),
+    /// Stop container instances side by side, in the order of the plan. Done when all of them have
+    /// stopped.
+    StopContainers(TerminationPlan),
     /// Stop a sandbox. Stopping one that is stopped already is no error.
     StopPodSandbox {
         /// The sandbox.

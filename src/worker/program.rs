@@ -2,21 +2,20 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
-use core::time::Duration;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use super::start::StartStep;
 use super::{
-    ContainerStop, Deletion, Failure, NextSync, Operation, Outcome, PodWorker, SyncAction,
-    SyncError, SyncResult, WorkerError,
+    Failure, NextSync, Operation, Outcome, PodWorker, SyncAction, SyncError, SyncResult,
+    WorkerError,
 };
 use crate::actions::PodActions;
 use crate::event::Event;
 use crate::observation::{ContainerInstance, InstanceState, Observation};
 use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
 use crate::status::{PodCondition, condition_type};
+use crate::termination::{GraceRequest, TerminationPlan};
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
@@ -40,7 +39,7 @@ struct UnderWay {
 enum Step {
     /// Stop containers, for reasons that the events tell.
     StopContainers {
-        stops: Vec<ContainerStop>,
+        plan: TerminationPlan,
         messages: Vec<SmolStr>,
         report: bool,
     },
@@ -83,16 +82,16 @@ impl Program {
         pod: &PodSpec,
         observation: &Observation,
         actions: &PodActions,
-        deletion: Option<Deletion>,
+        request: GraceRequest,
     ) {
         self.sandbox_id = actions.sandbox_id.clone();
         if actions.kill_pod.is_some() && actions.containers_to_reset.is_empty() {
-            self.load_kill_pod(pod, observation, deletion, true);
+            self.load_kill_pod(pod, observation, request, true);
             if actions.create_sandbox {
                 self.load_purge(pod, observation);
             }
         } else {
-            self.load_kills(pod, observation, actions, deletion);
+            self.load_kills(pod, observation, actions, request);
             self.load_resets(pod, observation, actions);
         }
         if !actions.containers_to_reset.is_empty() {
@@ -114,46 +113,26 @@ impl Program {
         &mut self,
         pod: &PodSpec,
         observation: &Observation,
-        deletion: Option<Deletion>,
+        request: GraceRequest,
     ) {
-        self.load_kill_pod(pod, observation, deletion, false);
+        self.load_kill_pod(pod, observation, request, false);
         self.steps.push_back(Step::Stopped);
     }
 
-    /// `killPodWithSyncResult`: every container that runs, then every sandbox.
+    /// `killPodWithSyncResult`: every container that runs, then every sandbox. Stray instances end
+    /// with their sandbox.
     fn load_kill_pod(
         &mut self,
         pod: &PodSpec,
         observation: &Observation,
-        deletion: Option<Deletion>,
+        request: GraceRequest,
         report: bool,
     ) {
-        let grace_period = pod_grace_period(pod, deletion);
-        let mut stops: Vec<ContainerStop> = observation
-            .all_instances()
-            .filter(|(_, instance)| instance.is_running())
-            .map(|(index, instance)| ContainerStop {
-                container: Some(index),
-                name: pod.container(index).name().clone(),
-                id: instance.id.clone(),
-                grace_period,
-            })
-            .collect();
-        for stray in observation.strays() {
-            if stray.instance.is_running() {
-                stops.push(ContainerStop {
-                    container: None,
-                    name: stray.name.clone(),
-                    id: stray.instance.id.clone(),
-                    grace_period,
-                });
-            }
-        }
-        stops.sort_by(|a, b| order_of_termination(pod, a.container, b.container));
-        let messages =
-            stops.iter().map(|stop| format_smolstr!("Stopping container {}", stop.name)).collect();
-        if !stops.is_empty() {
-            self.steps.push_back(Step::StopContainers { stops, messages, report });
+        let plan = TerminationPlan::for_observed(pod, observation, request);
+        if !plan.stops().is_empty() {
+            let names = plan.stops().iter().map(|stop| pod.container(stop.container).name());
+            let messages = names.map(|name| format_smolstr!("Stopping container {name}")).collect();
+            self.steps.push_back(Step::StopContainers { plan, messages, report });
         }
         for sandbox in observation.sandboxes() {
             self.steps.push_back(Step::StopSandbox { id: sandbox.id.clone() });
@@ -163,28 +142,32 @@ impl Program {
         }
     }
 
-    /// Single containers that are killed while the pod goes on.
+    /// Single containers that are killed while the pod goes on, by name, restartable init
+    /// containers last.
     fn load_kills(
         &mut self,
         pod: &PodSpec,
         observation: &Observation,
         actions: &PodActions,
-        deletion: Option<Deletion>,
+        request: GraceRequest,
     ) {
         let mut kills = actions.containers_to_kill.clone();
-        kills.sort_by(|a, b| order_of_termination(pod, Some(a.container), Some(b.container)));
+        kills.sort_by_key(|kill| {
+            let container = pod.container(kill.container);
+            (container.is_restartable_init_container(), container.name())
+        });
         for kill in kills {
             let Some(instance) = observation.newest(kill.container) else { continue };
-            let stop = ContainerStop {
-                container: Some(kill.container),
-                name: pod.container(kill.container).name().clone(),
-                id: instance.id.clone(),
-                grace_period: pod_grace_period(pod, deletion),
-            };
-            let message = kill.message(pod).to_smolstr();
+            let id = instance.id.clone();
             self.steps.push_back(Step::StopContainers {
-                stops: Vec::from([stop]),
-                messages: Vec::from([message]),
+                plan: TerminationPlan::for_container(
+                    pod,
+                    kill.container,
+                    id,
+                    Some(kill.cause),
+                    request,
+                ),
+                messages: Vec::from([kill.message(pod).to_smolstr()]),
                 report: true,
             });
         }
@@ -198,14 +181,11 @@ impl Program {
                 continue;
             };
             if reset.kill {
-                let stop = ContainerStop {
-                    container: Some(reset.container),
-                    name: pod.container(reset.container).name().clone(),
-                    id: instance.id.clone(),
-                    grace_period: MINIMUM_GRACE_PERIOD,
-                };
+                // No grace: no hook, and no more than the least time to stop.
+                let request = GraceRequest { override_seconds: Some(0), ..GraceRequest::default() };
+                let id = instance.id.clone();
                 self.steps.push_back(Step::StopContainers {
-                    stops: Vec::from([stop]),
+                    plan: TerminationPlan::for_container(pod, reset.container, id, None, request),
                     messages: Vec::from([SmolStr::new_static("killing")]),
                     report: false,
                 });
@@ -254,33 +234,6 @@ impl Program {
     }
 }
 
-/// Nobody gets less time to stop (`minimumGracePeriodInSeconds`).
-const MINIMUM_GRACE_PERIOD: Duration = Duration::from_secs(2);
-
-fn pod_grace_period(pod: &PodSpec, deletion: Option<Deletion>) -> Duration {
-    let seconds = deletion
-        .map_or(pod.termination_grace_period_seconds(), |deletion| deletion.grace_period_seconds);
-    Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).max(MINIMUM_GRACE_PERIOD)
-}
-
-/// By name, restartable init containers last and in reverse, as they are told to stop; strays first.
-fn order_of_termination(
-    pod: &PodSpec,
-    a: Option<ContainerIndex>,
-    b: Option<ContainerIndex>,
-) -> Ordering {
-    let sidecar = |index: &ContainerIndex| pod.container(*index).is_restartable_init_container();
-    match (a.filter(sidecar), b.filter(sidecar)) {
-        (Some(a), Some(b)) => b.cmp(&a),
-        (Some(_), None) => Ordering::Greater,
-        (None, Some(_)) => Ordering::Less,
-        (None, None) => {
-            let name = |index: Option<ContainerIndex>| index.map(|i| pod.container(i).name());
-            name(a).cmp(&name(b))
-        }
-    }
-}
-
 fn init_containers_by_name(pod: &PodSpec) -> Vec<ContainerIndex> {
     let mut init: Vec<ContainerIndex> = pod.init_containers().collect();
     init.sort_by_key(|index| pod.container(*index).name());
@@ -295,15 +248,11 @@ impl PodWorker {
         }
         while let Some(step) = self.program.steps.front().cloned() {
             let operation = match step {
-                Step::StopContainers { stops, messages, .. } => {
-                    for (stop, message) in stops.iter().zip(messages) {
-                        let event = Event::normal("Killing", message);
-                        self.event(match stop.container {
-                            Some(index) => event.about(index),
-                            None => event,
-                        });
+                Step::StopContainers { plan, messages, .. } => {
+                    for (stop, message) in plan.stops().iter().zip(messages) {
+                        self.event(Event::normal("Killing", message).about(stop.container));
                     }
-                    Some(Operation::StopContainers(stops))
+                    Some(Operation::StopContainers(plan))
                 }
                 Step::StopSandbox { id } => Some(Operation::StopPodSandbox { sandbox_id: id }),
                 Step::SandboxesStopped => {
@@ -364,8 +313,8 @@ impl PodWorker {
                 self.end_start_step(pod, start, &operation, outcome, (began, now));
                 return Ok(());
             }
-            Step::StopContainers { stops, report, .. } => {
-                self.containers_stopped(stops, report, outcome);
+            Step::StopContainers { plan, report, .. } => {
+                self.containers_stopped(pod, &plan, report, outcome);
             }
             Step::StopSandbox { .. } => {
                 if let Outcome::Failed(failure) = outcome {
@@ -384,25 +333,23 @@ impl PodWorker {
         Ok(())
     }
 
-    fn containers_stopped(&mut self, stops: Vec<ContainerStop>, report: bool, outcome: Outcome) {
-        match outcome {
-            Outcome::Failed(failure) => {
-                let targets: Vec<SmolStr> = stops.into_iter().map(|stop| stop.name).collect();
-                for name in targets {
-                    self.fail(
-                        SyncAction::KillContainer,
-                        name,
-                        "KillContainerError",
-                        failure.clone(),
-                    );
+    fn containers_stopped(
+        &mut self,
+        pod: &PodSpec,
+        plan: &TerminationPlan,
+        report: bool,
+        outcome: Outcome,
+    ) {
+        for stop in plan.stops() {
+            let name = pod.container(stop.container).name().clone();
+            match &outcome {
+                Outcome::Failed(failure) => {
+                    let failure = failure.clone();
+                    self.fail(SyncAction::KillContainer, name, "KillContainerError", failure);
                 }
+                _ if report => self.report(SyncAction::KillContainer, name, None),
+                _ => {}
             }
-            _ if report => {
-                for stop in stops {
-                    self.report(SyncAction::KillContainer, stop.name, None);
-                }
-            }
-            _ => {}
         }
     }
 

@@ -9,8 +9,13 @@ mod backoff;
 mod case;
 mod phase;
 mod print;
+mod quantity;
+mod resources;
 mod status;
+mod termination;
 mod traces;
+mod update;
+mod validation;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -54,6 +59,16 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "print", replay: print::replay, left_out: &[] },
     Family { name: "status", replay: status::replay, left_out: &[] },
     Family { name: "traces", replay: traces::replay, left_out: &[] },
+    Family { name: "quantity", replay: quantity::replay, left_out: quantity::LEFT_OUT },
+    Family { name: "resources", replay: resources::replay, left_out: resources::LEFT_OUT },
+    Family {
+        name: "podrequests",
+        replay: resources::replay_call,
+        left_out: resources::LEFT_OUT_CALLS,
+    },
+    Family { name: "validation", replay: validation::replay, left_out: &[] },
+    Family { name: "update", replay: update::replay, left_out: &[] },
+    Family { name: "termination", replay: termination::replay, left_out: &[] },
 ];
 
 /// The name of a file's family: the part before the first dot and after the last `_`.

@@ -7,10 +7,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use podinit::sim::{ContainerScript, Run, RuntimeCall, Scenario, SimError, SimRuntime};
+use podinit::termination::TerminationPlan;
 use podinit::{
-    AsyncContainerRuntime, ContainerIndex, ContainerRuntime, ContainerStop, Deletion, FailureKind,
-    FeatureGates, NextSync, Observation, PodPhase, PodSpec, PodStatus, PodWorker, SyncKind,
-    SyncPodError, Timestamp, sync_pod, sync_pod_async,
+    AsyncContainerRuntime, ContainerIndex, ContainerRuntime, Deletion, FailureKind, FeatureGates,
+    NextSync, Observation, PodPhase, PodSpec, PodStatus, PodWorker, SyncKind, SyncPodError,
+    Timestamp, sync_pod, sync_pod_async,
 };
 use serde_json::json;
 use smol_str::SmolStr;
@@ -63,7 +64,7 @@ waiting! {
     observe(observation: &mut Observation) -> ();
     run_pod_sandbox(attempt: u32) -> SmolStr;
     stop_pod_sandbox(sandbox_id: &str) -> ();
-    stop_containers(stops: &[ContainerStop]) -> ();
+    stop_containers(plan: &TerminationPlan) -> ();
     remove_container(container: ContainerIndex, id: &str, keep_log: bool) -> ();
     image_present(container: ContainerIndex) -> bool;
     pull_image(container: ContainerIndex) -> u64;

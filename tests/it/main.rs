@@ -11,4 +11,8 @@ mod async_driver;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod kubectl;
+mod manifest;
+mod manifest_fields;
 mod replay;
+mod termination;
+mod validation;

@@ -57,6 +57,12 @@ replays! {
     print: "print";
     status: "status";
     traces: "traces";
+    quantities: "quantity";
+    resources: "resources";
+    pod_requests_and_limits: "podrequests";
+    validation: "validation";
+    update: "update";
+    termination: "termination";
 }
 
 #[test]

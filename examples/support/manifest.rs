@@ -1,0 +1,49 @@
+//! Reading the pods of a manifest, for examples.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use k8s_openapi::api::core::v1;
+use podinit::interop::defaults;
+use podinit::interop::manifest::{Object, ReadOptions, read};
+use podinit::{FeatureGates, PodSpec};
+
+/// The pods of a file; objects of other kinds are named on standard error and skipped.
+///
+/// # Errors
+/// One line that says what is wrong with the file.
+pub fn read_pods(path: &Path) -> Result<Vec<v1::Pod>, String> {
+    let file = path.display();
+    let text = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
+    let text = String::from_utf8(text).map_err(|_| format!("{file}: not UTF-8 text"))?;
+    let documents =
+        read(&text, &ReadOptions::strict()).map_err(|error| format!("{file}: {error}"))?;
+    let mut pods = Vec::new();
+    for document in documents {
+        match document.object {
+            Object::Pod(pod) => pods.push(*pod),
+            Object::Other { kind, name, .. } => {
+                let name = name.unwrap_or_default();
+                eprintln!("{file}: skipping {kind} {name}: not a pod");
+            }
+            _ => {}
+        }
+    }
+    if pods.is_empty() { Err(format!("{file}: no pod in this file")) } else { Ok(pods) }
+}
+
+/// Compiles a pod, with a uid if it has none.
+///
+/// # Errors
+/// What is wrong with the pod, a line each.
+pub fn compile(pod: &v1::Pod, gates: FeatureGates) -> Result<PodSpec, String> {
+    let mut pod = pod.clone();
+    defaults::apply(&mut pod, gates);
+    PodSpec::compile_unchecked(&pod, gates).map_err(|error| error.to_string())
+}
+
+/// A style, if standard output is a terminal whose user wants colours.
+pub fn terminal_style<T>(style: T) -> Option<T> {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    (wanted && std::io::stdout().is_terminal()).then_some(style)
+}

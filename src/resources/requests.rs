@@ -1,0 +1,418 @@
+//! What a pod needs as a whole: its effective requests and limits.
+//!
+//! Source: `staging/src/k8s.io/component-helpers/resource/helpers.go`, up to 1.31
+//! `pkg/api/v1/resource/helpers.go`.
+
+use k8s_openapi::api::core::v1;
+
+use super::pod::Row;
+use super::{ContainerKind, PodResources, Quantity, ResourceList, ResourceName, ResourcesError};
+use crate::{Feature, FeatureGates};
+
+/// What to count (`PodResourcesOptions`). The default counts what the spec says, overhead and
+/// pod-level resources included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodResourcesOptions<'a> {
+    /// Count what the status says of a resize in place, too. Not for the kubelet's cgroups and
+    /// the placing of new pods, which go by the spec.
+    pub use_status_resources: bool,
+    /// With `use_status_resources`: also for pod-level resources.
+    pub in_place_pod_level_resources: bool,
+    /// Leave out `spec.overhead`.
+    pub exclude_overhead: bool,
+    /// Leave out `spec.resources`.
+    pub skip_pod_level_resources: bool,
+    /// Leave out the containers' requests. Limits are not concerned.
+    pub skip_container_level_resources: bool,
+    /// What a container is taken to request of a resource that its requests do not name; zero is
+    /// a name. Limits are not concerned.
+    pub non_missing_container_requests: Option<&'a ResourceList>,
+}
+
+impl PodResourcesOptions<'_> {
+    /// The options with which the scheduler counts pods that are on a node.
+    pub fn for_gates(gates: FeatureGates) -> Self {
+        Self {
+            use_status_resources: gates.enabled(Feature::InPlacePodVerticalScaling),
+            in_place_pod_level_resources: gates
+                .enabled(Feature::InPlacePodLevelResourcesVerticalScaling),
+            skip_pod_level_resources: !gates.enabled(Feature::PodLevelResources),
+            ..Self::default()
+        }
+    }
+}
+
+/// What the containers of a pod need of one resource, walked in the order in which they start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Walk {
+    /// The app and the restartable init containers together.
+    running: Option<Quantity>,
+    /// The most that any moment of the initialization needs, and the first container to need it.
+    init: Option<(Quantity, usize)>,
+}
+
+#[inline]
+fn add(sum: &mut Option<Quantity>, value: Option<Quantity>) {
+    *sum = match (*sum, value) {
+        (Some(sum), Some(value)) => Some(sum.saturating_add(value)),
+        (sum, value) => sum.or(value),
+    };
+}
+
+impl Walk {
+    /// Walks the containers. `value` gives what a container needs by itself; `each` is told what
+    /// the pod needs while an init container runs, and what an app container needs by itself
+    /// (Kubernetes' `ContainerFn`).
+    #[inline]
+    pub(super) fn over(
+        pod: &PodResources,
+        value: impl Fn(usize) -> Option<Quantity>,
+        mut each: impl FnMut(usize, Option<Quantity>),
+    ) -> Self {
+        let mut walk = Self::default();
+        for app in pod.init_containers()..pod.containers() {
+            let own = value(app);
+            add(&mut walk.running, own);
+            each(app, own);
+        }
+        let mut sidecars = None;
+        for init in 0..pod.init_containers() {
+            let own = value(init);
+            let needed = if pod.container_kind(init) == ContainerKind::RestartableInit {
+                add(&mut walk.running, own);
+                add(&mut sidecars, own);
+                sidecars
+            } else {
+                let mut needed = own;
+                add(&mut needed, sidecars);
+                needed
+            };
+            each(init, needed);
+            if let Some(needed) = needed
+                && walk.init.is_none_or(|(most, _)| needed > most)
+            {
+                walk.init = Some((needed, init));
+            }
+        }
+        walk
+    }
+
+    /// What has to be reserved: for running or for initializing, whichever is more.
+    fn total(self) -> Option<Quantity> {
+        match (self.running, self.init) {
+            (Some(running), Some((init, _))) if init <= running => Some(running),
+            (running, init) => init.map(|(init, _)| init).or(running),
+        }
+    }
+
+    /// What the pod needs once it is initialized.
+    pub(super) fn running(self) -> Option<Quantity> {
+        self.running
+    }
+
+    /// What the initialization needs at most, and the first container to need it.
+    pub(super) fn init(self) -> Option<(Quantity, usize)> {
+        self.init
+    }
+}
+
+/// Walks the requests for one resource. `name` is its index, if the pod names it at all.
+#[inline]
+pub(super) fn walk_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: Option<usize>,
+    non_missing: Option<Quantity>,
+    each: impl FnMut(usize, Option<Quantity>),
+) -> Walk {
+    match name {
+        Some(name) if options.use_status_resources => {
+            Walk::over(pod, |index| pod.resized_request(index, name).or(non_missing), each)
+        }
+        Some(name) => {
+            let value = |index| pod.amount(Row::Requests(index), name).or(non_missing);
+            Walk::over(pod, value, each)
+        }
+        None => Walk::over(pod, |_| non_missing, each),
+    }
+}
+
+/// Walks the limits of one resource.
+#[inline]
+pub(super) fn walk_limits(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: usize,
+    each: impl FnMut(usize, Option<Quantity>),
+) -> Walk {
+    if options.use_status_resources {
+        Walk::over(pod, |index| pod.resized_limit(index, name), each)
+    } else {
+        Walk::over(pod, |index| pod.amount(Row::Limits(index), name), each)
+    }
+}
+
+/// Calls `each` with every name of the pod, and of the options, in order: with its index in the
+/// pod and its amount in the options.
+#[inline]
+fn for_each_requested(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    mut each: impl FnMut(&ResourceName, Option<usize>, Option<Quantity>),
+) {
+    let mut others = options.non_missing_container_requests.into_iter().flatten().peekable();
+    for (index, name) in pod.resource_names().iter().enumerate() {
+        while let Some((other, quantity)) = others.next_if(|(other, _)| *other < name) {
+            each(other, None, Some(*quantity));
+        }
+        let same = others.next_if(|(other, _)| *other == name);
+        each(name, Some(index), same.map(|(_, quantity)| *quantity));
+    }
+    for (other, quantity) in others {
+        each(other, None, Some(*quantity));
+    }
+}
+
+/// What has to be reserved for a pod (`PodRequests`), into `requests`, whose content is replaced.
+///
+/// For each resource: what its app and restartable init containers request together, or what the
+/// initialization needs at its worst moment if that is more. A regular init container needs its
+/// own request beside those of the restartable ones **before** it. A pod-level request then
+/// replaces that sum, and overhead is added.
+///
+/// Sums beyond 128 bits stop there; only `options` can contain that much.
+pub fn pod_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    requests: &mut ResourceList,
+) {
+    requests.clear();
+    for_each_requested(pod, options, |name, index, non_missing| {
+        let mut request = if options.skip_container_level_resources {
+            None
+        } else {
+            walk_requests(pod, options, index, non_missing, |_, _| ()).total()
+        };
+        if let Some(index) = index {
+            if let Some(level) = pod_level_request(pod, options, index) {
+                request = Some(level);
+            }
+            if !options.exclude_overhead {
+                add(&mut request, pod.amount(Row::Overhead, index));
+            }
+        }
+        if let Some(request) = request {
+            requests.push(name, request);
+        }
+    });
+}
+
+/// What may be used by a pod at most (`PodLimits`), into `limits`, whose content is replaced.
+///
+/// Counted as [`pod_requests`] counts requests. A container without a limit adds nothing, so a
+/// sum is no bound unless every container has a limit, see [`pod_cgroup`](super::pod_cgroup).
+/// Overhead is added where there is a limit other than zero.
+pub fn pod_limits(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    limits: &mut ResourceList,
+) {
+    limits.clear();
+    for (index, name) in pod.resource_names().iter().enumerate() {
+        let mut limit = walk_limits(pod, options, index, |_, _| ()).total();
+        if let Some(level) = pod_level_limit(pod, options, index) {
+            limit = Some(level);
+        }
+        if !options.exclude_overhead && limit.is_some_and(|limit| !limit.is_zero()) {
+            add(&mut limit, pod.amount(Row::Overhead, index));
+        }
+        if let Some(limit) = limit {
+            limits.push(name, limit);
+        }
+    }
+}
+
+/// The pod-level request of a resource, if it counts.
+pub(super) fn pod_level_request(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: usize,
+) -> Option<Quantity> {
+    if options.skip_pod_level_resources
+        || !pod.is_pod_level_requests_set()
+        || !pod.is_pod_level_resource(name)
+    {
+        None
+    } else if options.in_place_pod_level_resources && options.use_status_resources {
+        pod.resized_pod_request(name)
+    } else {
+        pod.amount(Row::PodRequests, name)
+    }
+}
+
+/// The pod-level limit of a resource, if it counts.
+pub(super) fn pod_level_limit(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: usize,
+) -> Option<Quantity> {
+    if options.skip_pod_level_resources
+        || !pod.is_pod_level_resources_set()
+        || !pod.is_pod_level_resource(name)
+    {
+        None
+    } else if options.in_place_pod_level_resources && options.use_status_resources {
+        pod.resized_pod_limit(name)
+    } else {
+        pod.amount(Row::PodLimits, name)
+    }
+}
+
+/// What the containers request together (`AggregateContainerRequests`): as [`pod_requests`], but
+/// without pod-level resources and overhead.
+pub fn aggregate_container_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    requests: &mut ResourceList,
+) {
+    requests.clear();
+    for_each_requested(pod, options, |name, index, non_missing| {
+        let walk = walk_requests(pod, options, index, non_missing, |_, _| ());
+        if let Some(request) = walk.total() {
+            requests.push(name, request);
+        }
+    });
+}
+
+/// What the containers may use together (`AggregateContainerLimits`): as [`pod_limits`], but
+/// without pod-level resources and overhead.
+pub fn aggregate_container_limits(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    limits: &mut ResourceList,
+) {
+    limits.clear();
+    for (index, name) in pod.resource_names().iter().enumerate() {
+        if let Some(limit) = walk_limits(pod, options, index, |_, _| ()).total() {
+            limits.push(name, limit);
+        }
+    }
+}
+
+/// What a container's request comes to in the pod's sum (the view of Kubernetes' `ContainerFn`),
+/// into `requests`: for an app container its own request, for an init container what the pod
+/// needs while it runs.
+pub fn effective_container_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    container: usize,
+    requests: &mut ResourceList,
+) {
+    requests.clear();
+    for_each_requested(pod, options, |name, index, non_missing| {
+        let mut effective = None;
+        walk_requests(pod, options, index, non_missing, |at, value| {
+            if at == container {
+                effective = value;
+            }
+        });
+        if let Some(request) = effective {
+            requests.push(name, request);
+        }
+    });
+}
+
+/// As [`effective_container_requests`], for limits.
+pub fn effective_container_limits(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    container: usize,
+    limits: &mut ResourceList,
+) {
+    limits.clear();
+    for (index, name) in pod.resource_names().iter().enumerate() {
+        let mut effective = None;
+        walk_limits(pod, options, index, |at, value| {
+            if at == container {
+                effective = value;
+            }
+        });
+        if let Some(limit) = effective {
+            limits.push(name, limit);
+        }
+    }
+}
+
+/// The most that the initialization of a pod needs of a resource at any moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveInit {
+    /// The resource.
+    pub resource: ResourceName,
+    /// How much is needed, restartable init containers included.
+    pub quantity: Quantity,
+    /// The index of the init container that sets it: the first one during which so much is needed.
+    pub container: usize,
+    /// Whether the initialization needs more than the running pod does, so that this is what the
+    /// pod reserves for its whole life.
+    pub decides: bool,
+}
+
+impl EffectiveInit {
+    fn of(name: &ResourceName, walk: Walk) -> Option<Self> {
+        let (quantity, container) = walk.init()?;
+        let decides = walk.running().is_none_or(|running| quantity > running);
+        Some(Self { resource: name.clone(), quantity, container, decides })
+    }
+}
+
+/// The effective init request of each resource that an init container requests.
+pub fn effective_init_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+) -> impl Iterator<Item = EffectiveInit> {
+    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
+        let non_missing = options.non_missing_container_requests.and_then(|list| list.get(name));
+        let walk = walk_requests(pod, options, Some(index), non_missing.copied(), |_, _| ());
+        EffectiveInit::of(name, walk)
+    })
+}
+
+/// The effective init limit of each resource that an init container limits.
+pub fn effective_init_limits(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+) -> impl Iterator<Item = EffectiveInit> {
+    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
+        EffectiveInit::of(name, walk_limits(pod, options, index, |_, _| ()))
+    })
+}
+
+impl PodResources {
+    /// What has to be reserved for the pod, in a new list, see [`pod_requests`].
+    pub fn requests(&self, options: &PodResourcesOptions<'_>) -> ResourceList {
+        let mut requests = ResourceList::new();
+        pod_requests(self, options, &mut requests);
+        requests
+    }
+
+    /// What the pod may use at most, in a new list, see [`pod_limits`].
+    pub fn limits(&self, options: &PodResourcesOptions<'_>) -> ResourceList {
+        let mut limits = ResourceList::new();
+        pod_limits(self, options, &mut limits);
+        limits
+    }
+}
+
+/// What has to be reserved for a pod of the API, see [`pod_requests`].
+///
+/// Compiles the pod for one answer; to ask more than once, compile it once.
+///
+/// # Errors
+/// See [`PodResources::compile`].
+pub fn pod_requests_of(
+    pod: &v1::Pod,
+    gates: FeatureGates,
+    options: &PodResourcesOptions<'_>,
+) -> Result<ResourceList, ResourcesError> {
+    Ok(PodResources::compile(pod, gates)?.requests(options))
+}

@@ -1,0 +1,376 @@
+//! One error of one field, in the apiserver's words.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+/// What is wrong with a field (`field.ErrorType` of apimachinery).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ErrorType {
+    /// A value refers to something that does not exist.
+    NotFound,
+    /// A value that must be given is not.
+    Required,
+    /// A value that must be unique is not.
+    Duplicate,
+    /// A value breaks a rule.
+    Invalid,
+    /// A value is none of those that are known.
+    NotSupported,
+    /// The field may not be set, or not be changed.
+    Forbidden,
+    /// A list has more items than it may have.
+    TooMany,
+}
+
+impl ErrorType {
+    /// The name by which the API reports it, as `reason` of a cause: `FieldValueInvalid`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "FieldValueNotFound",
+            Self::Required => "FieldValueRequired",
+            Self::Duplicate => "FieldValueDuplicate",
+            Self::Invalid => "FieldValueInvalid",
+            Self::NotSupported => "FieldValueNotSupported",
+            Self::Forbidden => "FieldValueForbidden",
+            Self::TooMany => "FieldValueTooMany",
+        }
+    }
+
+    /// The words with which a message begins.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::NotFound => "Not found",
+            Self::Required => "Required value",
+            Self::Duplicate => "Duplicate value",
+            Self::Invalid => "Invalid value",
+            Self::NotSupported => "Unsupported value",
+            Self::Forbidden => "Forbidden",
+            Self::TooMany => "Too many",
+        }
+    }
+}
+
+/// The value that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BadValue {
+    /// There is no value to show: it is missing, or its presence is the error.
+    None,
+    /// The value was taken away where it may not be.
+    Null,
+    /// A number.
+    Number(i64),
+    /// Text, shown in quotes.
+    Text(String),
+    /// Something composed, as JSON.
+    Json(String),
+}
+
+impl From<i64> for BadValue {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<i32> for BadValue {
+    fn from(number: i32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<&str> for BadValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for BadValue {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// One error of one field (`field.Error` of apimachinery).
+///
+/// Prints as `kubectl apply` shows it:
+///
+/// ```
+/// use podinit::validation::{BadValue, ErrorType, FieldError};
+///
+/// let error = FieldError {
+///     error_type: ErrorType::Invalid,
+///     field: "spec.activeDeadlineSeconds".to_owned(),
+///     bad_value: BadValue::Number(0),
+///     detail: "must be between 1 and 2147483647, inclusive".into(),
+/// };
+/// assert_eq!(
+///     error.to_string(),
+///     "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FieldError {
+    /// What is wrong.
+    pub error_type: ErrorType,
+    /// The field's path, such as `spec.initContainers[0].name`.
+    pub field: String,
+    /// The value that was refused.
+    pub bad_value: BadValue,
+    /// The rule in words; empty where the type says all.
+    pub detail: Cow<'static, str>,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.error_type.words())?;
+        match &self.bad_value {
+            BadValue::None => {}
+            BadValue::Null => f.write_str(": \"null\"")?,
+            BadValue::Number(number) => write!(f, ": {number}")?,
+            BadValue::Text(text) => {
+                f.write_str(": ")?;
+                write_quoted(f, text)?;
+            }
+            BadValue::Json(json) => write!(f, ": {json}")?,
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// Text in quotes, escaped as Go's `%q` does.
+fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' => f.write_str("\\\"")?,
+            '\\' => f.write_str("\\\\")?,
+            '\u{7}' => f.write_str("\\a")?,
+            '\u{8}' => f.write_str("\\b")?,
+            '\u{b}' => f.write_str("\\v")?,
+            '\u{c}' => f.write_str("\\f")?,
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            '\t' => f.write_str("\\t")?,
+            c if c < ' ' || c == '\u{7f}' => write!(f, "\\x{:02x}", u32::from(c))?,
+            c if c.is_control() || (c.is_whitespace() && c != ' ') => {
+                write!(f, "\\u{:04x}", u32::from(c))?;
+            }
+            c => f.write_char(c)?,
+        }
+    }
+    f.write_char('"')
+}
+
+/// Every error of a pod, in the order in which the apiserver finds them. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ValidationErrors(Vec<FieldError>);
+
+impl ValidationErrors {
+    /// The errors.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0
+    }
+}
+
+impl IntoIterator for ValidationErrors {
+    type Item = FieldError;
+    type IntoIter = vec::IntoIter<FieldError>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a ValidationErrors {
+    type Item = &'a FieldError;
+    type IntoIter = core::slice::Iter<'a, FieldError>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ValidationErrors {
+    /// One error as it is, several in brackets with commas (`field.ErrorList.ToAggregate`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [error] = self.0.as_slice() {
+            return error.fmt(f);
+        }
+        f.write_char('[')?;
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            error.fmt(f)?;
+        }
+        f.write_char(']')
+    }
+}
+
+/// A field's path, as a chain towards the root: paths are written out only where there is an error.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Path<'a> {
+    /// The outermost name.
+    Root(&'static str),
+    /// A field of an object.
+    Child(&'a Path<'a>, &'static str),
+    /// An item of a list.
+    Index(&'a Path<'a>, usize),
+    /// An entry of a map.
+    Key(&'a Path<'a>, &'a str),
+}
+
+impl<'a> Path<'a> {
+    pub(super) const fn child(&'a self, name: &'static str) -> Self {
+        Self::Child(self, name)
+    }
+
+    pub(super) const fn index(&'a self, index: usize) -> Self {
+        Self::Index(self, index)
+    }
+
+    pub(super) const fn key(&'a self, key: &'a str) -> Self {
+        Self::Key(self, key)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(name) => f.write_str(name),
+            Self::Child(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+            Self::Key(parent, key) => write!(f, "{parent}[{key}]"),
+        }
+    }
+}
+
+/// Collects errors; the constructors of apimachinery's `field` package.
+#[derive(Debug, Default)]
+pub(super) struct Errors(Vec<FieldError>);
+
+impl Errors {
+    fn push(
+        &mut self,
+        error_type: ErrorType,
+        path: &Path<'_>,
+        bad_value: BadValue,
+        detail: Cow<'static, str>,
+    ) {
+        self.0.push(FieldError { error_type, field: format!("{path}"), bad_value, detail });
+    }
+
+    pub(super) fn required(&mut self, path: &Path<'_>, detail: &'static str) {
+        self.push(ErrorType::Required, path, BadValue::None, detail.into());
+    }
+
+    pub(super) fn forbidden(&mut self, path: &Path<'_>, detail: impl Into<Cow<'static, str>>) {
+        self.push(ErrorType::Forbidden, path, BadValue::None, detail.into());
+    }
+
+    pub(super) fn invalid(
+        &mut self,
+        path: &Path<'_>,
+        value: impl Into<BadValue>,
+        detail: impl Into<Cow<'static, str>>,
+    ) {
+        self.push(ErrorType::Invalid, path, value.into(), detail.into());
+    }
+
+    pub(super) fn duplicate(&mut self, path: &Path<'_>, value: impl Into<BadValue>) {
+        self.push(ErrorType::Duplicate, path, value.into(), Cow::Borrowed(""));
+    }
+
+    pub(super) fn not_found(&mut self, path: &Path<'_>, value: impl Into<BadValue>) {
+        self.push(ErrorType::NotFound, path, value.into(), Cow::Borrowed(""));
+    }
+
+    /// `supported` in the order in which the apiserver lists them.
+    pub(super) fn not_supported(&mut self, path: &Path<'_>, value: &str, supported: &[&str]) {
+        let mut detail = String::from("supported values: ");
+        for (index, value) in supported.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            // Writing to a String cannot fail.
+            let _ = write!(detail, "{comma}\"{value}\"");
+        }
+        self.push(ErrorType::NotSupported, path, value.into(), detail.into());
+    }
+
+    pub(super) fn too_many(&mut self, path: &Path<'_>, count: usize, limit: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let detail = format!("must have at most {limit} items");
+        self.push(ErrorType::TooMany, path, count.into(), detail.into());
+    }
+
+    pub(super) fn into_result(self) -> Result<(), ValidationErrors> {
+        if self.0.is_empty() { Ok(()) } else { Err(ValidationErrors(self.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    fn messages(fill: impl FnOnce(&mut Errors)) -> Vec<String> {
+        let mut errors = Errors::default();
+        fill(&mut errors);
+        errors.0.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_type_is_worded_as_apimachinery_words_it() {
+        let root = Path::Root("spec");
+        let list = root.child("containers");
+        let item = list.index(2);
+        let map = item.child("requests");
+        let shown = messages(|errors| {
+            errors.required(&item.child("name"), "");
+            errors.required(&item.child("restartPolicy"), "must be specified");
+            errors.forbidden(&item.child("lifecycle"), "may not be set");
+            errors.invalid(&map.key("cpu"), "-1", "must be greater than or equal to 0");
+            errors.invalid(&item.child("port"), 70_000, "must be lower");
+            errors.duplicate(&item.child("name"), "web");
+            errors.not_found(&item.child("target"), "web");
+            errors.not_supported(&item.child("action"), "Ignore", &["Restart", "Other"]);
+            errors.too_many(&item.child("values"), 256, 255);
+        });
+        assert_eq!(
+            shown,
+            [
+                "spec.containers[2].name: Required value",
+                "spec.containers[2].restartPolicy: Required value: must be specified",
+                "spec.containers[2].lifecycle: Forbidden: may not be set",
+                "spec.containers[2].requests[cpu]: Invalid value: \"-1\": must be greater than or equal to 0",
+                "spec.containers[2].port: Invalid value: 70000: must be lower",
+                "spec.containers[2].name: Duplicate value: \"web\"",
+                "spec.containers[2].target: Not found: \"web\"",
+                "spec.containers[2].action: Unsupported value: \"Ignore\": supported values: \"Restart\", \"Other\"",
+                "spec.containers[2].values: Too many: 256: must have at most 255 items",
+            ]
+        );
+    }
+
+    #[test]
+    fn text_is_quoted_as_go_quotes_it() {
+        let root = Path::Root("x");
+        let shown = messages(|errors| errors.invalid(&root, "a\"\\\n\u{1}\u{85}é", ""));
+        assert_eq!(shown, ["x: Invalid value: \"a\\\"\\\\\\n\\x01\\u0085é\""]);
+    }
+
+    #[test]
+    fn several_errors_are_shown_in_brackets() {
+        let mut errors = Errors::default();
+        errors.required(&Path::Root("a"), "");
+        errors.required(&Path::Root("b"), "");
+        let errors = errors.into_result().unwrap_err();
+        assert_eq!(errors.to_string(), "[a: Required value, b: Required value]");
+    }
+}

@@ -1,0 +1,256 @@
+//! Resources of containers and of the pod (`validateResourceRequirements`, `validatePodResources`).
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
+
+use super::field::{Errors, Path};
+use super::names;
+use crate::interop::aggregate;
+use crate::resources::Quantity;
+
+/// `isNegativeErrorMsg`.
+pub(super) const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
+
+type ResourceList = BTreeMap<String, ApiQuantity>;
+
+/// Whose resources they are: which names are possible differs.
+#[derive(Clone, Copy, PartialEq)]
+enum Owner {
+    Container,
+    Pod,
+}
+
+/// Names without a prefix that a quota or a container may use (`standardResources`).
+const STANDARD: [&str; 20] = [
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "requests.storage",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+fn is_huge_pages(name: &str) -> bool {
+    name.starts_with("hugepages-")
+}
+
+/// Without a domain, or with that of Kubernetes.
+fn is_native(name: &str) -> bool {
+    !name.contains('/') || name.contains("kubernetes.io/")
+}
+
+/// A device such as `example.com/gpu`: whole numbers, request and limit equal.
+fn is_extended(name: &str) -> bool {
+    !is_native(name)
+        && !name.starts_with("requests.")
+        && names::qualified_name(&format!("requests.{name}")).is_empty()
+}
+
+/// May the limit be more than the request?
+fn is_overcommit_allowed(name: &str) -> bool {
+    is_native(name) && !is_huge_pages(name)
+}
+
+/// `ValidateContainerResourceRequirements`.
+pub(super) fn validate_container(
+    requirements: &v1::ResourceRequirements,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
+    validate_requirements(
+        Owner::Container,
+        requirements.limits.as_ref(),
+        requirements.requests.as_ref(),
+        path,
+        errors,
+    );
+}
+
+/// `validateOverhead`: like the limits of a container.
+pub(super) fn validate_overhead(overhead: &ResourceList, path: &Path<'_>, errors: &mut Errors) {
+    validate_requirements(Owner::Container, Some(overhead), None, path, errors);
+}
+
+/// `validatePodResources`: the pod's own resources, and that its containers fit into them.
+pub(super) fn validate_pod(spec: &v1::PodSpec, path: &Path<'_>, errors: &mut Errors) {
+    let Some(resources) = &spec.resources else { return };
+    if resources.claims.is_some() {
+        errors.forbidden(&path.child("claims"), "claims cannot be set for Resources at pod-level");
+    }
+    let (limits, requests) = (resources.limits.as_ref(), resources.requests.as_ref());
+    validate_requirements(Owner::Pod, limits, requests, path, errors);
+    validate_consistency(spec, limits, requests, path, errors);
+}
+
+fn validate_requirements(
+    owner: Owner,
+    limits: Option<&ResourceList>,
+    requests: Option<&ResourceList>,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
+    let limits_path = path.child("limits");
+    let requests_path = path.child("requests");
+    for (name, quantity) in limits.into_iter().flatten() {
+        let path = limits_path.key(name);
+        validate_name(owner, name, &path, errors);
+        validate_quantity(name, quantity, &path, errors);
+    }
+    for (name, quantity) in requests.into_iter().flatten() {
+        let path = requests_path.key(name);
+        validate_name(owner, name, &path, errors);
+        validate_quantity(name, quantity, &path, errors);
+        let Some(limit) = limits.and_then(|limits| limits.get(name)) else {
+            if !is_overcommit_allowed(name) {
+                errors.required(&limits_path, "Limit must be set for non overcommitable resources");
+            }
+            continue;
+        };
+        // What cannot be read has its error already.
+        let (Ok(quantity), Ok(limit)) = (Quantity::try_from(quantity), Quantity::try_from(limit))
+        else {
+            continue;
+        };
+        let relation = if quantity != limit && !is_overcommit_allowed(name) {
+            "equal to"
+        } else if quantity > limit {
+            "less than or equal to"
+        } else {
+            continue;
+        };
+        let detail = format!("must be {relation} {name} limit of {limit}");
+        errors.invalid(&requests_path, quantity.to_string(), detail);
+    }
+    let all = || limits.into_iter().chain(requests).flat_map(BTreeMap::keys);
+    let computes = all().any(|name| matches!(name.as_str(), "cpu" | "memory"));
+    if !computes && all().any(|name| is_huge_pages(name)) {
+        errors.forbidden(path, "HugePages require cpu or memory");
+    }
+}
+
+/// `validateContainerResourceName`, `validatePodResourceName`.
+fn validate_name(owner: Owner, name: &str, path: &Path<'_>, errors: &mut Errors) {
+    let breaches = names::qualified_name(name);
+    let standard = name.contains('/')
+        || STANDARD.contains(&name)
+        || is_huge_pages(name)
+        || name.starts_with("requests.hugepages-");
+    let well_formed = breaches.is_empty() && standard;
+    if breaches.is_empty() && !standard {
+        errors.invalid(path, name, "must be a standard resource type or fully qualified");
+    }
+    for breach in breaches {
+        errors.invalid(path, name, breach);
+    }
+    match owner {
+        Owner::Pod => {
+            if well_formed && !matches!(name, "cpu" | "memory") && !is_huge_pages(name) {
+                errors.not_supported(path, name, &["cpu", "hugepages-", "memory"]);
+            }
+        }
+        Owner::Container if name.contains('/') => {
+            if !is_native(name) && !is_extended(name) {
+                errors.invalid(path, name, "doesn't follow extended resource name standard");
+            }
+        }
+        Owner::Container => {
+            if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_pages(name) {
+                errors.invalid(path, name, "must be a standard resource for containers");
+            }
+        }
+    }
+}
+
+/// `ValidateResourceQuantityValue`, and what holds for huge pages.
+fn validate_quantity(name: &str, quantity: &ApiQuantity, path: &Path<'_>, errors: &mut Errors) {
+    let value = match Quantity::try_from(quantity) {
+        Ok(value) => value,
+        Err(error) => {
+            errors.invalid(path, quantity.0.as_str(), error.to_string());
+            return;
+        }
+    };
+    if value < Quantity::ZERO {
+        errors.invalid(path, value.to_string(), NOT_NEGATIVE);
+    }
+    if is_extended(name) && value.milli_value() % 1000 != 0 {
+        errors.invalid(path, value.to_string(), "must be an integer");
+    }
+    if let Some(size) = name.strip_prefix("hugepages-")
+        && !is_multiple(value, size)
+    {
+        let detail = format!("{value} is not positive integer multiple of {name}");
+        errors.invalid(path, value.to_string(), detail);
+    }
+}
+
+/// Whole pages of this size?
+fn is_multiple(value: Quantity, size: &str) -> bool {
+    size.parse::<Quantity>().is_ok_and(|size| {
+        size > Quantity::ZERO && size.milli_value() % 1000 == 0 && value.value() % size.value() == 0
+    })
+}
+
+/// `validatePodResourceConsistency`: the containers' requests fit into the pod's together, their
+/// limits one by one. A resource that the pod does not name is not compared.
+fn validate_consistency(
+    spec: &v1::PodSpec,
+    limits: Option<&ResourceList>,
+    requests: Option<&ResourceList>,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
+    let quantity_of = |list: Option<&ResourceList>, name: &str| {
+        list.and_then(|list| list.get(name)).and_then(|q| Quantity::try_from(q).ok())
+    };
+    let requests_path = path.child("requests");
+    for (name, together) in aggregate(spec, |resources| resources.requests.as_ref()) {
+        let Some(pod) = quantity_of(requests, name).filter(|pod| together > *pod) else { continue };
+        let detail =
+            format!("must be greater than or equal to aggregate container requests of {together}");
+        errors.invalid(&requests_path.key(name), pod.to_string(), detail);
+    }
+    let limits_path = path.child("limits");
+    for (name, together) in aggregate(spec, |resources| resources.limits.as_ref()) {
+        let Some(pod) =
+            quantity_of(limits, name).filter(|pod| is_huge_pages(name) && together > *pod)
+        else {
+            continue;
+        };
+        let detail =
+            format!("must be greater than or equal to aggregate container limits of {together}");
+        errors.invalid(&limits_path.key(name), pod.to_string(), detail);
+    }
+    // The apiserver reports these below the pod's resources, where there are no containers.
+    let list = path.child("containers");
+    for (index, container) in spec.containers.iter().enumerate() {
+        let path = list.index(index);
+        let own = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+        for (name, limit) in own.into_iter().flatten() {
+            let Some(pod) = quantity_of(limits, name) else { continue };
+            let Some(limit) = Quantity::try_from(limit).ok().filter(|limit| *limit > pod) else {
+                continue;
+            };
+            let detail = format!("must be less than or equal to pod limits of {pod}");
+            errors.invalid(&path.key(name).child("limits"), limit.to_string(), detail);
+        }
+    }
+}
