@@ -16,6 +16,7 @@ mod go_duration;
 pub mod interop;
 pub mod kubectl;
 mod observation;
+mod probe;
 pub mod resources;
 mod runtime;
 pub mod sim;
@@ -39,6 +40,7 @@ pub use explain::{Explanation, explain};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
+pub use probe::{ContainerProbes, ProbeKind};
 pub use runtime::{
     AsyncContainerRuntime, ContainerRuntime, SyncPodError, sync_pod, sync_pod_async,
 };
