@@ -1,6 +1,7 @@
 //! Runs one pod until it has ended: observes, syncs when something has changed or is due, saves.
 
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
@@ -179,11 +180,12 @@ impl Agent {
                     "ready": columns.ready.to_string(),
                     "status": columns.status.to_string(),
                     "restarts": columns.restarts.count,
-                    "podStatus": status,
+                    "podStatus": v1::PodStatus::from(status),
                 });
                 let line = line.to_string();
                 if last.as_ref() != Some(&line) {
-                    println!("{line}");
+                    // Whoever reads the lines may have gone; the pod goes on.
+                    let _ = writeln!(std::io::stdout(), "{line}");
                     *last = Some(line);
                 }
             }
