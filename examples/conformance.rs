@@ -115,7 +115,10 @@ fn run(options: &Options) -> Result<bool, Vec<ReadError>> {
                 },
             }
         }
+        let read = cases + not_modelled > 0;
         match FAMILIES.get(*order) {
+            // Nothing could be read; the error says why.
+            _ if !read => {}
             Some(family) => {
                 println!("{name}: {}/{cases}", cases - mismatches.len());
                 for field in family.left_out {

@@ -33,6 +33,14 @@ pub struct BackOffSettings {
 }
 
 impl BackOffSettings {
+    /// Crash loops by the defaults of 1.36: 10 s doubling to 300 s, forgotten after 600 s. Other
+    /// versions, gates and nodes: [`CrashLoopBackOff::settings`].
+    pub const CRASH_LOOP: Self = Self {
+        initial: Duration::from_secs(10),
+        max: Duration::from_secs(300),
+        expires_after: Duration::from_secs(600),
+    };
+
     /// Image pulls: 10 s doubling to 300 s, forgotten after 600 s (`imageBackOffPeriod`,
     /// `MaxImageBackOff`, `kubelet.go`, v1.36.2).
     pub const IMAGE_PULL: Self = Self {

@@ -1,4 +1,62 @@
 //! The init-container lifecycle of Kubernetes, exactly, as an embeddable library.
+//!
+//! *Given this pod and what has been observed so far, what would the kubelet do next, and what
+//! would the API, the scheduler and kubectl say about the pod?*
+//!
+//! # Scope
+//!
+//! The semantics are those of the kubelet, the apiserver, the scheduler and kubectl of Kubernetes
+//! **v1.36.2**, as they execute: every rule is checked against answers that their own code gave.
+//! Where documentation and code disagree, the code is right; quirks are semantics. Rules that
+//! differ between versions are data: a [`KubernetesVersion`] from 1.28 to 1.37 gives
+//! [`FeatureGates`], and single gates can be set. No Cargo feature changes an answer.
+//!
+//! Not modelled: admission by the node (beyond the effect of an eviction on a pod), dynamic
+//! resource allocation, static and mirror pods (beyond their phase), Windows,
+//! checkpoint and restore, ephemeral containers beyond their start, and the resize of a running
+//! container in place (its effect on resources is). See [`docs::differences`] for where this crate
+//! departs from Kubernetes on purpose.
+//!
+//! The crate does no I/O, reads no clock and draws no random number: `now` is an argument. It is
+//! `no_std` with `alloc`, forbids `unsafe`, and panics on no input.
+//!
+//! # Which layer to use
+//!
+//! | you have | use |
+//! |---|---|
+//! | a question about one moment | pure functions: [`compute_pod_actions`], [`pod_phase`], [`generate_pod_status`], [`kubectl::columns`], [`resources::pod_requests`], [`validation::validate`] |
+//! | a loop of your own | [`PodWorker`]: [`sync`](PodWorker::sync), [`next_operation`](PodWorker::next_operation), [`record`](PodWorker::record), [`next_sync`](PodWorker::next_sync) |
+//! | a container runtime | [`ContainerRuntime`] and [`sync_pod`] |
+//! | a what-if | [`sim::simulate`]: a whole life on a virtual clock |
+//! | a question why | [`explain`] |
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use podinit::sim::{ContainerScript, Run, Scenario, View, simulate};
+//! use podinit::{FeatureGates, PodSpec};
+//!
+//! let pod = serde_json::from_value(serde_json::json!({
+//!     "metadata": {"name": "web", "uid": "1"},
+//!     "spec": {
+//!         "initContainers": [{"name": "migrate", "image": "db-tools:1"}],
+//!         "containers": [{"name": "app", "image": "web:1"}],
+//!     },
+//! }))?;
+//! let pod = PodSpec::compile(&pod, FeatureGates::default())?;
+//!
+//! // The migration fails once after 2 s, then succeeds.
+//! let runs = [1, 0].map(|exit_code| Run::ends(Duration::from_secs(2), exit_code));
+//! let scenario = Scenario::default().script("migrate", ContainerScript::runs(runs));
+//! let timeline = simulate(&pod, &scenario);
+//!
+//! let statuses: Vec<String> =
+//!     timeline.rows(&pod, View::Api).into_iter().map(|row| row.status).collect();
+//! assert!(statuses.contains(&"Init:Error".to_string()));
+//! assert_eq!(statuses.last().map(String::as_str), Some("Running"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![no_std]
 
@@ -19,6 +77,7 @@ mod observation;
 mod probe;
 pub mod resources;
 mod runtime;
+pub mod scheduler;
 pub mod sim;
 mod spec;
 mod status;
@@ -26,7 +85,18 @@ pub mod termination;
 mod time;
 pub mod validation;
 mod version;
+mod version_changes;
 mod worker;
+
+/// Long texts, kept beside the code.
+pub mod docs {
+    #[doc = include_str!("../docs/design.md")]
+    pub mod design {}
+    #[doc = include_str!("../docs/semantics.md")]
+    pub mod semantics {}
+    #[doc = include_str!("../docs/differences.md")]
+    pub mod differences {}
+}
 
 pub use actions::{
     ActionContext, ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillMessage,
@@ -45,20 +115,29 @@ pub use runtime::{
     AsyncContainerRuntime, ContainerRuntime, SyncPodError, sync_pod, sync_pod_async,
 };
 pub use spec::{
-    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator,
+    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
     RestartRuleAction, SpecError,
 };
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus, PhaseContext, PodCondition, PodFailure, PodPhase,
-    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, generate_pod_status,
+    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, container_statuses,
+    ephemeral_container_statuses, generate_pod_status, init_container_statuses, pod_conditions,
     pod_has_initialized, pod_phase,
 };
 pub use time::{Timestamp, TimestampRangeError};
-pub use version::{Feature, FeatureGateError, FeatureGates, KubernetesVersion, UnsupportedVersion};
+pub use version::{
+    Feature, FeatureGateError, FeatureGates, KnownBug, KubernetesVersion, UnsupportedVersion,
+};
+pub use version_changes::{ChangeTopic, VERSION_CHANGES, VersionChange, changes_between};
 pub use worker::{
     Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
     WorkerSettings,
 };
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

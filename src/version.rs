@@ -206,6 +206,51 @@ features! {
     CustomCPUCFSQuotaPeriod:                      F F F F F F F F T T;
 }
 
+macro_rules! known_bugs {
+    ($($(#[$doc:meta])* $name:ident: $minors:expr;)+) => {
+        /// A bug of Kubernetes that changes a rule modelled here.
+        ///
+        /// Each is there by default in the versions that have it, and can be switched off to see
+        /// the fixed behaviour, or on to see it elsewhere: [`FeatureGates::set_bug`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum KnownBug { $($(#[$doc])* $name,)+ }
+
+        impl KnownBug {
+            /// Every bug that is modelled.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Has this version the bug?
+            pub fn is_in(self, version: KubernetesVersion) -> bool {
+                match self { $(Self::$name => ($minors).contains(&version.minor()),)+ }
+            }
+        }
+    };
+}
+
+known_bugs! {
+    /// Before 1.20: once the record of a finished init container is removed, init containers run
+    /// again although app containers run. Pods with restartable init containers, which did not
+    /// exist, are not affected.
+    InitRunsAgainOnceRecordsAreRemoved: 0..20;
+    /// Up to 1.31: a pod that had run once stays Running while its init containers run again after
+    /// a restart of the node (kubernetes issue 126650).
+    RunningWhileInitializingAgain: 28..32;
+    /// Up to 1.32: whether a pod has initialised is told by app containers of earlier sandboxes too
+    /// (kubernetes pull request 128516).
+    EarlierSandboxCountsAsInitialized: 28..33;
+    /// Up to 1.34: a pod that waits for a back-off is looked at again 10 s later, whenever the
+    /// back-off ends (kubernetes issue 123602).
+    BackOffExpiryIgnored: 28..35;
+    /// Since 1.35: `started` of a container's earlier instance is carried over to a new one until
+    /// its startup probe has a result. A fix is known (kubernetes pull request 137146), but not in
+    /// which releases it is; the code of 1.36.2 has the bug.
+    StartedKeptForNewInstance: 35..38;
+    /// All versions: under `restartPolicy: OnFailure`, no status is written while an init container
+    /// that had succeeded runs again in a new sandbox.
+    StatusDroppedWhileInitRunsAgain: 28..38;
+}
+
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -260,14 +305,18 @@ pub enum FeatureGateError {
 pub struct FeatureGates {
     version: KubernetesVersion,
     enabled: u32,
+    bugs: u8,
 }
 
 impl FeatureGates {
     /// The default gates of `version`.
     pub fn for_version(version: KubernetesVersion) -> Self {
-        let mut gates = Self { version, enabled: 0 };
+        let mut gates = Self { version, enabled: 0, bugs: 0 };
         for &feature in Feature::ALL {
             gates.store(feature, gates.stage(feature).value());
+        }
+        for &bug in KnownBug::ALL {
+            gates.set_bug(bug, bug.is_in(version));
         }
         gates
     }
@@ -314,6 +363,17 @@ impl FeatureGates {
         self.set(*feature, value)
     }
 
+    /// Is the bug there?
+    pub const fn has_bug(self, bug: KnownBug) -> bool {
+        self.bugs & (1 << bug as u8) != 0
+    }
+
+    /// Puts a bug in, or takes it out.
+    pub fn set_bug(&mut self, bug: KnownBug, there: bool) {
+        let bit = 1 << bug as u8;
+        self.bugs = if there { self.bugs | bit } else { self.bugs & !bit };
+    }
+
     fn store(&mut self, feature: Feature, value: bool) {
         let bit = 1 << feature as u32;
         self.enabled = if value { self.enabled | bit } else { self.enabled & !bit };
@@ -337,6 +397,11 @@ impl fmt::Debug for FeatureGates {
         for &feature in Feature::ALL {
             if self.stage(feature).value() != self.enabled(feature) {
                 set.entry(&feature.name(), &self.enabled(feature));
+            }
+        }
+        for &bug in KnownBug::ALL {
+            if bug.is_in(self.version) != self.has_bug(bug) {
+                set.entry(&bug, &self.has_bug(bug));
             }
         }
         set.finish()

@@ -1,5 +1,6 @@
 //! Reading the pods of a manifest, for examples.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -39,7 +40,17 @@ pub fn read_pods(path: &Path) -> Result<Vec<v1::Pod>, String> {
 pub fn compile(pod: &v1::Pod, gates: FeatureGates) -> Result<PodSpec, String> {
     let mut pod = pod.clone();
     defaults::apply(&mut pod, gates);
-    PodSpec::compile_unchecked(&pod, gates).map_err(|error| error.to_string())
+    let name = pod.metadata.name.get_or_insert_with(|| "pod".to_owned()).clone();
+    pod.metadata.uid.get_or_insert_with(|| uid(&name));
+    PodSpec::compile(&pod, gates).map_err(|error| error.to_string())
+}
+
+/// A uid as an apiserver would give one, the same for the same name.
+fn uid(name: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let hash = hasher.finish();
+    format!("{:08x}-{:04x}-4000-8000-{:012x}", hash >> 32, hash >> 16 & 0xffff, hash >> 16)
 }
 
 /// A style, if standard output is a terminal whose user wants colours.

@@ -5,7 +5,7 @@ use super::restart::{RestartDecision, RestartVerdict, is_init_container_failed};
 use super::{ActionContext, PodActions, effective_policy, should_container_be_restarted};
 use crate::observation::{ContainerInstance, InstanceState, Observation, ProbeResult};
 use crate::spec::{ContainerIndex, ContainerRestartPolicy, PodSpec, RestartPolicy};
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Feature, KnownBug, KubernetesVersion};
 
 /// Which algorithm decides about init containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,13 @@ pub(super) enum InitAlgorithm {
 /// who keep `LegacySidecarContainers` in 1.33.
 pub(super) fn algorithm(pod: &PodSpec) -> InitAlgorithm {
     use KubernetesVersion as V;
+    if pod.gates().has_bug(KnownBug::InitRunsAgainOnceRecordsAreRemoved) {
+        return if pod.has_restartable_init_container() {
+            InitAlgorithm::Current
+        } else {
+            InitAlgorithm::Legacy
+        };
+    }
     let current = match pod.gates().version() {
         V::V1_28 | V::V1_29 => pod.enabled(Feature::SidecarContainers),
         V::V1_30 | V::V1_31 | V::V1_32 => pod.has_restartable_init_container(),
@@ -172,7 +179,7 @@ impl Scan<'_> {
         instance: &ContainerInstance,
         exit_code: i32,
     ) -> Result<(), PodKilled> {
-        if !is_init_container_failed(instance) {
+        if !is_init_container_failed(self.pod, instance) {
             self.done(index, StartCause::AfterSucceeded { previous: index });
             return Ok(());
         }

@@ -1,10 +1,12 @@
-//! The init algorithm of pods without restartable init containers up to 1.32.
+//! The init algorithm of pods without restartable init containers up to 1.32, and its form before
+//! 1.20.
 
 use super::PodActions;
 use super::cause::{KillCause, KillPodCause, StartCause};
 use super::restart::{RestartVerdict, is_init_container_failed};
 use crate::observation::{ContainerInstance, InstanceState, Observation};
 use crate::spec::{ContainerIndex, PodSpec, RestartPolicy};
+use crate::version::KnownBug;
 
 /// What the legacy scan finds (`findNextInitContainerToRun`).
 pub(super) enum Next<'a> {
@@ -30,14 +32,15 @@ pub(super) fn find_next_init_container_to_run<'a>(
 ) -> Next<'a> {
     let Some(first) = pod.init_containers().next() else { return Next::Done };
     let running = |index| observation.newest(index).is_some_and(ContainerInstance::is_running);
-    if pod.app_containers().any(running) {
+    let checks_apps = !pod.gates().has_bug(KnownBug::InitRunsAgainOnceRecordsAreRemoved);
+    if checks_apps && pod.app_containers().any(running) {
         return Next::Done;
     }
     let newest_first = || {
         pod.init_containers().rev().filter_map(|index| Some((index, observation.newest(index)?)))
     };
     if let Some((index, instance)) =
-        newest_first().find(|(_, instance)| is_init_container_failed(instance))
+        newest_first().find(|(_, instance)| is_init_container_failed(pod, instance))
     {
         return Next::Failed(index, instance);
     }

@@ -30,7 +30,7 @@ use crate::version::{Feature, KubernetesVersion};
 ///         "containers": [{"name": "app", "image": "web:1"}],
 ///     },
 /// }))?;
-/// let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 ///
 /// // Nothing is there yet: a sandbox is made and the first init container started in it.
 /// let actions = compute_pod_actions(&pod, &Observation::new(), ActionContext::default());

@@ -142,9 +142,12 @@ pub fn should_container_be_restarted(
 
 /// Has a regular init container failed (`isInitContainerFailed`)? Killed for memory counts even
 /// with exit code 0, and so does an unknown state.
-pub(crate) fn is_init_container_failed(instance: &ContainerInstance) -> bool {
+pub(crate) fn is_init_container_failed(pod: &PodSpec, instance: &ContainerInstance) -> bool {
     match &instance.state {
-        InstanceState::Exited(exit) => exit.reason == "OOMKilled" || exit.exit_code != 0,
+        InstanceState::Exited(exit) => {
+            !pod.extensions().ignore_init_failure
+                && (exit.reason == "OOMKilled" || exit.exit_code != 0)
+        }
         InstanceState::Unknown => true,
         InstanceState::Created | InstanceState::Running => false,
     }

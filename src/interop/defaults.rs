@@ -7,9 +7,8 @@ use alloc::string::String;
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use super::aggregate::aggregate;
-use crate::resources::{Quantity, Scale};
-use crate::version::{Feature, FeatureGates};
+use crate::resources::{Quantity, Scale, default_requests};
+use crate::version::FeatureGates;
 
 type ResourceList = BTreeMap<String, ApiQuantity>;
 
@@ -55,9 +54,6 @@ fn apply_to_spec(spec: &mut v1::PodSpec, gates: FeatureGates) {
     let host_network = spec.host_network == Some(true);
     for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
         apply_to_container(container);
-        if let Some(resources) = &mut container.resources {
-            requests_from_limits(resources);
-        }
         if host_network {
             host_ports_from_ports(container);
         }
@@ -70,9 +66,12 @@ fn apply_to_spec(spec: &mut v1::PodSpec, gates: FeatureGates) {
     if let Some(overhead) = &mut spec.overhead {
         round_up(overhead);
     }
-    if gates.enabled(Feature::PodLevelResources) {
-        pod_level_resources(spec);
+    if let Some(resources) = &mut spec.resources {
+        resources.limits.iter_mut().for_each(round_up);
+        resources.requests.iter_mut().for_each(round_up);
     }
+    // What is no quantity leaves the pod's own requests as they are, and is told by validation.
+    let _ = default_requests(spec, gates);
 }
 
 fn apply_to_container(container: &mut v1::Container) {
@@ -128,12 +127,12 @@ fn http_get(action: &mut Option<v1::HTTPGetAction>) {
 }
 
 /// An image whose tag is `latest` or absent is pulled always (`SetDefaults_Container`).
-fn image_pull_policy(image: &str) -> &'static str {
+pub(crate) fn image_pull_policy(image: &str) -> &'static str {
     if has_latest_tag(image) { "Always" } else { "IfNotPresent" }
 }
 
 /// An image without tag and digest has the tag `latest`; a digest alone does not.
-pub(crate) fn has_latest_tag(image: &str) -> bool {
+fn has_latest_tag(image: &str) -> bool {
     let (name, digest) = match image.split_once('@') {
         Some((name, _)) => (name, true),
         None => (image, false),
@@ -154,17 +153,6 @@ fn host_ports_from_ports(container: &mut v1::Container) {
     }
 }
 
-/// What is limited and not requested is requested up to the limit.
-fn requests_from_limits(resources: &mut v1::ResourceRequirements) {
-    let Some(limits) = resources.limits.as_ref().filter(|limits| !limits.is_empty()) else {
-        return;
-    };
-    let requests = resources.requests.get_or_insert_default();
-    for (name, limit) in limits {
-        requests.entry(name.clone()).or_insert_with(|| limit.clone());
-    }
-}
-
 /// Thousandths are the finest that the API keeps (`SetDefaults_ResourceList`).
 fn round_up(list: &mut ResourceList) {
     for text in list.values_mut() {
@@ -173,42 +161,6 @@ fn round_up(list: &mut ResourceList) {
         if let Some(rounded) = quantity.round_up(Scale::Milli).ok().filter(|r| *r != quantity) {
             *text = rounded.into();
         }
-    }
-}
-
-/// Where the pod has limits of its own, the rest of its own resources is filled in
-/// (`defaultHugePagePodLimits`, then `defaultPodRequests`).
-fn pod_level_resources(spec: &mut v1::PodSpec) {
-    let Some(resources) = &mut spec.resources else { return };
-    resources.limits.iter_mut().for_each(round_up);
-    resources.requests.iter_mut().for_each(round_up);
-    if resources.limits.as_ref().is_none_or(BTreeMap::is_empty) {
-        return;
-    }
-    let mut limits = resources.limits.clone().unwrap_or_default();
-    for (name, together) in aggregate(spec, |resources| resources.limits.as_ref()) {
-        if name.starts_with("hugepages-") {
-            limits.entry(name.to_owned()).or_insert_with(|| together.into());
-        }
-    }
-    let mut requests = spec
-        .resources
-        .as_ref()
-        .and_then(|resources| resources.requests.clone())
-        .unwrap_or_default();
-    for (name, together) in aggregate(spec, |resources| resources.requests.as_ref()) {
-        if matches!(name, "cpu" | "memory") {
-            requests.entry(name.to_owned()).or_insert_with(|| together.into());
-        }
-    }
-    for (name, limit) in &limits {
-        if matches!(name.as_str(), "cpu" | "memory") || name.starts_with("hugepages-") {
-            requests.entry(name.clone()).or_insert_with(|| limit.clone());
-        }
-    }
-    if let Some(resources) = &mut spec.resources {
-        resources.limits = Some(limits);
-        resources.requests = Some(requests);
     }
 }
 

@@ -1,17 +1,27 @@
 //! Resources: exact quantities, and what a pod needs of them.
 //!
-//! [`PodResources`] is the resource side of a pod, compiled once. The functions of this module
-//! answer what schedulers and the kubelet ask of it: [`pod_requests`] and [`pod_limits`], the
-//! [`qos_class`].
+//! [`PodResources`] is the resource side of a pod, compiled once. What is then asked of it cannot
+//! fail:
+//!
+//! - [`pod_requests`], [`pod_limits`]: what has to be reserved for the pod, what it may use. The
+//!   parts of the answer: [`aggregate_container_requests`], [`effective_init_requests`],
+//!   [`effective_container_requests`] and their twins for limits.
+//! - [`qos_class`], and why it is not a better one: [`explain_qos`].
+//! - [`pod_cgroup`], [`oom_score_adj`]: what the kubelet makes of it.
+//! - [`Profile`]: what the pod uses in each stage of its start-up, and what that costs.
+//!
+//! Claims of dynamic resource allocation are not modelled.
 
 mod cgroup;
 mod check;
+mod compile;
 mod defaults;
 mod error;
 mod list;
 mod name;
 mod oom;
 mod pod;
+mod profile;
 mod qos;
 mod quantity;
 mod requests;
@@ -23,10 +33,11 @@ pub use cgroup::{
 };
 pub use defaults::default_requests;
 pub use error::{ResourcesError, ResourcesProblem};
-pub use list::{Iter, ResourceList, ResourceListError};
+pub use list::{ResourceList, ResourceListError, ResourceListIter};
 pub use name::ResourceName;
 pub use oom::oom_score_adj;
 pub use pod::{ContainerKind, PodResources};
+pub use profile::{InitWaste, Profile, Stage};
 pub use qos::{QosClass, QosExplanation, QosReason, compute_qos_class, explain_qos, qos_class};
 pub use quantity::{Format, Quantity, QuantityError, QuantityOverflow, Scale};
 pub use requests::{

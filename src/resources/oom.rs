@@ -18,7 +18,8 @@ const BEST_EFFORT: i16 = 1000;
 ///
 /// In a Burstable pod it falls with the memory that the container requests, against
 /// `memory_capacity`, the node's memory in bytes; it is 3 to 999. A restartable init container is
-/// never killed before the app container that requests the least memory (from 1.32).
+/// never killed before the app container that requests the least memory (from 1.32). An index
+/// behind the last container is taken for a container that requests nothing.
 pub fn oom_score_adj(pod: &PodResources, container: usize, memory_capacity: i64) -> i16 {
     if pod.node_critical {
         return GUARANTEED;
@@ -51,6 +52,9 @@ pub fn oom_score_adj(pod: &PodResources, container: usize, memory_capacity: i64)
 }
 
 fn memory_request(pod: &PodResources, container: usize) -> i64 {
+    if container >= pod.containers() {
+        return 0;
+    }
     pod.amount_of(Row::Requests(container), &ResourceName::MEMORY).value()
 }
 

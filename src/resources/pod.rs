@@ -1,20 +1,16 @@
 //! [`PodResources`]: the resource side of a pod, compiled once.
 
-use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloc::{format, vec};
 
-use k8s_openapi::api::core::v1;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{QosClass, Quantity, ResourceName, ResourcesError, ResourcesProblem};
-use crate::{Feature, FeatureGates, KubernetesVersion};
-
-/// More different resources than any pod has; more would make the work quadratic.
-const MAX_RESOURCES: usize = 256;
+use super::{
+    PodResourcesOptions, QosClass, Quantity, ResourceName, ResourcesError, ResourcesProblem,
+};
+use crate::{FeatureGates, KubernetesVersion};
 
 /// What a container is to the pod's resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,9 +34,9 @@ impl ContainerKind {
 
 /// A container as far as resources are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Container {
-    name: SmolStr,
-    kind: ContainerKind,
+pub(super) struct Container {
+    pub(super) name: SmolStr,
+    pub(super) kind: ContainerKind,
 }
 
 /// The resources of a pod, compiled: names collected, quantities read, gates applied.
@@ -72,15 +68,16 @@ struct Container {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodResources {
-    gates: FeatureGates,
-    containers: Vec<Container>,
-    init_containers: usize,
+    pub(super) gates: FeatureGates,
+    pub(super) containers: Vec<Container>,
+    pub(super) init_containers: usize,
     /// The resources of which there is any amount anywhere in the pod, in order.
-    names: SmallVec<[ResourceName; 4]>,
+    pub(super) names: SmallVec<[ResourceName; 4]>,
     /// One amount for each row and name, row by row.
-    amounts: Vec<Option<Quantity>>,
-    pod_level: PodLevel,
-    status: Option<Status>,
+    pub(super) amounts: Vec<Option<Quantity>>,
+    pub(super) has_overhead: bool,
+    pub(super) pod_level: PodLevel,
+    pub(super) status: Option<Status>,
     pub(super) node_critical: bool,
     pub(super) recorded_qos_class: Option<QosClass>,
     pub(super) sidecars_disabled: bool,
@@ -88,85 +85,70 @@ pub struct PodResources {
 
 /// What `spec.resources` is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct PodLevel {
+pub(super) struct PodLevel {
     /// The field itself, be it empty.
-    present: bool,
+    pub(super) present: bool,
     /// A request of a resource that can be asked for at pod level.
-    requests: bool,
+    pub(super) requests: bool,
     /// A limit of such a resource.
-    limits: bool,
+    pub(super) limits: bool,
 }
 
 /// What the status tells about resources, beside its amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Status {
+pub(super) struct Status {
     /// For each container: do the amounts of its status count?
-    reported: SmallVec<[bool; 8]>,
+    pub(super) reported: SmallVec<[bool; 8]>,
     /// Do limits in the status count?
-    limits: bool,
+    pub(super) limits: bool,
     /// A resize was refused for good: what the spec now says will not come.
-    infeasible: bool,
-    pod_requests: bool,
-    pod_limits: bool,
+    pub(super) infeasible: bool,
+    pub(super) pod_requests: bool,
+    pub(super) pod_limits: bool,
 }
 
-/// Which amounts in a container's status count while a pod is resized in place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StatusRule {
-    /// Up to 1.31: `allocatedResources`, of app containers.
-    Allocated,
-    /// 1.32: `resources`, of app containers.
-    Actuated,
-    /// From 1.33: both, of app and restartable init containers.
-    Both,
-}
-
-impl StatusRule {
-    fn of(version: KubernetesVersion) -> Self {
-        match version {
-            version if version <= KubernetesVersion::V1_31 => Self::Allocated,
-            KubernetesVersion::V1_32 => Self::Actuated,
-            _ => Self::Both,
-        }
-    }
-}
-
-/// A list of amounts in the pod: what one map in the API says.
+/// A list of amounts in the pod: what one map in the API says, or a sum of such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Row {
-    Requests(usize),
-    Limits(usize),
+    /// What the containers request together by the spec: summed up once, asked for often.
+    AggregateRequests,
+    AggregateLimits,
+    Overhead,
     PodRequests,
     PodLimits,
-    Overhead,
-    ActuatedRequests(usize),
-    AllocatedRequests(usize),
-    ActuatedLimits(usize),
+    Requests(usize),
+    Limits(usize),
     PodActuatedRequests,
     PodAllocatedRequests,
     PodActuatedLimits,
+    ActuatedRequests(usize),
+    AllocatedRequests(usize),
+    ActuatedLimits(usize),
 }
 
 impl Row {
     /// Where the row stands among all; those of the status come last and may not be there.
-    fn index(self, containers: usize) -> usize {
+    #[inline]
+    pub(super) const fn index(self, containers: usize) -> usize {
         match self {
-            Self::Requests(container) => container,
-            Self::Limits(container) => containers + container,
-            Self::PodRequests => 2 * containers,
-            Self::PodLimits => 2 * containers + 1,
-            Self::Overhead => 2 * containers + 2,
-            Self::ActuatedRequests(container) => 2 * containers + 3 + container,
-            Self::AllocatedRequests(container) => 3 * containers + 3 + container,
-            Self::ActuatedLimits(container) => 4 * containers + 3 + container,
-            Self::PodActuatedRequests => 5 * containers + 3,
-            Self::PodAllocatedRequests => 5 * containers + 4,
-            Self::PodActuatedLimits => 5 * containers + 5,
+            Self::AggregateRequests => 0,
+            Self::AggregateLimits => 1,
+            Self::Overhead => 2,
+            Self::PodRequests => 3,
+            Self::PodLimits => 4,
+            Self::Requests(container) => 5 + container,
+            Self::Limits(container) => 5 + containers + container,
+            Self::PodActuatedRequests => 5 + 2 * containers,
+            Self::PodAllocatedRequests => 6 + 2 * containers,
+            Self::PodActuatedLimits => 7 + 2 * containers,
+            Self::ActuatedRequests(container) => 8 + 2 * containers + container,
+            Self::AllocatedRequests(container) => 8 + 3 * containers + container,
+            Self::ActuatedLimits(container) => 8 + 4 * containers + container,
         }
     }
 
-    fn count(containers: usize, status: bool) -> usize {
-        if status { 5 * containers + 6 } else { 2 * containers + 3 }
+    pub(super) const fn count(containers: usize, status: bool) -> usize {
+        if status { 8 + 5 * containers } else { 5 + 2 * containers }
     }
 
     const fn container(self) -> Option<usize> {
@@ -181,212 +163,36 @@ impl Row {
     }
 }
 
-type Map = BTreeMap<String, ApiQuantity>;
-
-/// The lists of a pod with their rows; those that are not there are left out.
-struct Lists<'a>(SmallVec<[(Row, &'a Map); 16]>);
-
-impl<'a> Lists<'a> {
-    fn add(&mut self, row: Row, map: Option<&'a Map>) {
-        self.0.extend(map.filter(|map| !map.is_empty()).map(|map| (row, map)));
-    }
-
-    fn add_spec(&mut self, spec: &'a v1::PodSpec) {
-        for (index, container) in spec_containers(spec).enumerate() {
-            if let Some(resources) = &container.resources {
-                self.add(Row::Requests(index), resources.requests.as_ref());
-                self.add(Row::Limits(index), resources.limits.as_ref());
-            }
-        }
-        if let Some(resources) = &spec.resources {
-            self.add(Row::PodRequests, resources.requests.as_ref());
-            self.add(Row::PodLimits, resources.limits.as_ref());
-        }
-        self.add(Row::Overhead, spec.overhead.as_ref());
-    }
-}
-
-/// The containers of a spec in the order of their indexes.
-pub(super) fn spec_containers(spec: &v1::PodSpec) -> impl Iterator<Item = &v1::Container> {
-    spec.init_containers.iter().flatten().chain(&spec.containers)
-}
-
 impl PodResources {
-    /// Compiles the resources of a pod, with those that its status tells.
-    ///
-    /// # Errors
-    /// For text that is no quantity, and for amounts that cannot be added up in 128 bits.
-    pub fn compile(pod: &v1::Pod, gates: FeatureGates) -> Result<Self, ResourcesError> {
-        match &pod.spec {
-            Some(spec) => Self::compile_spec(spec, pod.status.as_ref(), gates),
-            None => Self::compile_spec(&v1::PodSpec::default(), pod.status.as_ref(), gates),
+    /// What the pod needs beside its containers, if the options count it.
+    #[inline]
+    pub(super) fn overhead(
+        &self,
+        options: &PodResourcesOptions<'_>,
+        name: usize,
+    ) -> Option<Quantity> {
+        if self.has_overhead && !options.exclude_overhead {
+            self.amount(Row::Overhead, name)
+        } else {
+            None
         }
     }
 
-    /// Compiles the resources of a spec, and of a status if there is one.
-    ///
-    /// # Errors
-    /// For text that is no quantity, and for amounts that cannot be added up in 128 bits.
-    pub fn compile_spec(
-        spec: &v1::PodSpec,
-        status: Option<&v1::PodStatus>,
-        gates: FeatureGates,
-    ) -> Result<Self, ResourcesError> {
-        let sidecars = gates.enabled(Feature::SidecarContainers);
-        let mut sidecars_disabled = false;
-        let init_containers = spec.init_containers.as_ref().map_or(0, Vec::len);
-        let mut containers = Vec::with_capacity(init_containers + spec.containers.len());
-        for (index, container) in spec_containers(spec).enumerate() {
-            let restartable = container.restart_policy.as_deref() == Some("Always");
-            sidecars_disabled |= index < init_containers && restartable && !sidecars;
-            let kind = match (index < init_containers, restartable && sidecars) {
-                (true, true) => ContainerKind::RestartableInit,
-                (true, false) => ContainerKind::Init,
-                (false, _) => ContainerKind::App,
-            };
-            containers.push(Container { name: container.name.as_str().into(), kind });
-        }
-
-        let mut pod = Self {
-            gates,
-            containers,
-            init_containers,
-            names: SmallVec::new(),
-            amounts: Vec::new(),
-            pod_level: PodLevel { present: spec.resources.is_some(), ..PodLevel::default() },
-            status: None,
-            node_critical: spec.priority_class_name.as_deref() == Some("system-node-critical")
-                && spec.priority.is_some_and(|priority| priority >= SYSTEM_CRITICAL_PRIORITY),
-            recorded_qos_class: status
-                .and_then(|status| QosClass::from_name(status.qos_class.as_deref()?)),
-            sidecars_disabled,
-        };
-        let mut lists = Lists(SmallVec::new());
-        lists.add_spec(spec);
-        if let Some(status) = status {
-            pod.add_status(status, &mut lists);
-        }
-        pod.read(&lists)?;
-        let set = |pod: &Self, row| {
-            (0..pod.names.len())
-                .any(|name| pod.amount(row, name).is_some() && pod.is_pod_level_resource(name))
-        };
-        pod.pod_level.requests = set(&pod, Row::PodRequests);
-        pod.pod_level.limits = set(&pod, Row::PodLimits);
-        Ok(pod)
-    }
-
-    /// Adds the lists of a status, if any of them counts (component-helpers
-    /// `AggregateContainerRequests`).
-    fn add_status<'a>(&mut self, status: &'a v1::PodStatus, lists: &mut Lists<'a>) {
-        let before = lists.0.len();
-        let rule = StatusRule::of(self.gates.version());
-        let statuses = status.init_container_statuses.iter().chain(&status.container_statuses);
-        // Of several statuses of one name the last one counts, and those of init containers last.
-        let find = |name: &SmolStr| {
-            let in_list = |list: &'a Option<Vec<v1::ContainerStatus>>| {
-                list.iter().flatten().rev().find(|status| status.name == name.as_str())
-            };
-            in_list(&status.init_container_statuses).or_else(|| in_list(&status.container_statuses))
-        };
-        let mut reported = SmallVec::new();
-        if statuses.flatten().next().is_some() {
-            for (index, container) in self.containers.iter().enumerate() {
-                let considered = match container.kind {
-                    ContainerKind::App => true,
-                    ContainerKind::RestartableInit => rule == StatusRule::Both,
-                    ContainerKind::Init => false,
-                };
-                let found = if considered { find(&container.name) } else { None };
-                let resources = found.and_then(|status| status.resources.as_ref());
-                let allocated = found.and_then(|status| status.allocated_resources.as_ref());
-                let counts = match rule {
-                    StatusRule::Allocated => found.is_some(),
-                    StatusRule::Actuated | StatusRule::Both => resources.is_some(),
-                };
-                reported.push(counts);
-                if counts && rule != StatusRule::Actuated {
-                    lists.add(Row::AllocatedRequests(index), allocated);
-                }
-                if let (true, Some(resources)) = (rule != StatusRule::Allocated, resources) {
-                    lists.add(Row::ActuatedRequests(index), resources.requests.as_ref());
-                    lists.add(Row::ActuatedLimits(index), resources.limits.as_ref());
-                }
-            }
-        }
-        let (mut pod_requests, mut pod_limits) = (false, false);
-        k8s_openapi::k8s_if_ge_1_35! {
-            if let Some(resources) = &status.resources {
-                lists.add(Row::PodActuatedRequests, resources.requests.as_ref());
-                lists.add(Row::PodActuatedLimits, resources.limits.as_ref());
-                (pod_requests, pod_limits) = (true, true);
-            }
-            if let Some(allocated) = &status.allocated_resources {
-                lists.add(Row::PodAllocatedRequests, Some(allocated));
-                pod_requests = true;
-            }
-        }
-        k8s_openapi::k8s_if_le_1_34! {
-            let _ = (&mut pod_requests, &mut pod_limits);
-        }
-        let counts = lists.0.len() > before || pod_requests || reported.contains(&true);
-        self.status = counts.then(|| Status {
-            reported,
-            limits: rule != StatusRule::Allocated,
-            infeasible: is_resize_infeasible(status, rule),
-            pod_requests,
-            pod_limits,
-        });
-    }
-
-    /// Collects the names and reads the amounts.
-    fn read(&mut self, lists: &Lists<'_>) -> Result<(), ResourcesError> {
-        for (row, map) in &lists.0 {
-            // Both are in order, so each name is looked for behind the one before it.
-            let mut from = 0;
-            for text in map.keys() {
-                let found =
-                    self.names[from..].iter().position(|name| name.as_str() >= text.as_str());
-                let at = found.map_or(self.names.len(), |found| from + found);
-                if self.names.get(at).is_none_or(|name| name.as_str() != text) {
-                    if self.names.len() == MAX_RESOURCES {
-                        let problem = ResourcesProblem::TooManyResources { limit: MAX_RESOURCES };
-                        return Err(self.error(*row, text, problem));
-                    }
-                    self.names.insert(at, text.as_str().into());
-                }
-                from = at + 1;
-            }
-        }
-        let width = self.names.len();
-        self.amounts = vec![None; Row::count(self.containers.len(), self.status.is_some()) * width];
-        let mut totals: SmallVec<[Quantity; 4]> = SmallVec::from_elem(Quantity::ZERO, width);
-        for (row, map) in &lists.0 {
-            let start = row.index(self.containers.len()) * width;
-            let mut name = 0;
-            for (text, quantity) in *map {
-                while self.names[name].as_str() != text {
-                    name += 1;
-                }
-                let value = Quantity::try_from(quantity).map_err(|source| {
-                    let value = quantity.0.as_str().into();
-                    self.error(*row, text, ResourcesProblem::Quantity { value, source })
-                })?;
-                // Whatever is added up later is a part of this sum, so that it cannot overflow.
-                let total = value.checked_abs().and_then(|abs| totals[name].checked_add(abs));
-                totals[name] = total.map_err(|_| {
-                    let resource = self.names[name].clone();
-                    self.error(*row, text, ResourcesProblem::SumTooLarge { resource, value })
-                })?;
-                self.amounts[start + name] = Some(value);
-            }
-        }
-        Ok(())
+    /// Does the status say anything about resources?
+    #[inline]
+    pub(super) fn has_status(&self) -> bool {
+        self.status.is_some()
     }
 
     /// The gates that hold for the pod.
     pub fn gates(&self) -> FeatureGates {
         self.gates
+    }
+
+    /// Has the pod a restartable init container that counts as a regular one, because the gate
+    /// `SidecarContainers` is off?
+    pub fn has_disabled_sidecars(&self) -> bool {
+        self.sidecars_disabled
     }
 
     /// The number of containers, init containers included.
@@ -546,8 +352,8 @@ impl PodResources {
         let list = match row {
             Row::Requests(index) => format!("{}.requests", spec(index)),
             Row::Limits(index) => format!("{}.limits", spec(index)),
-            Row::PodRequests => "spec.resources.requests".into(),
-            Row::PodLimits => "spec.resources.limits".into(),
+            Row::AggregateRequests | Row::PodRequests => "spec.resources.requests".into(),
+            Row::AggregateLimits | Row::PodLimits => "spec.resources.limits".into(),
             Row::Overhead => "spec.overhead".into(),
             Row::ActuatedRequests(index) => format!("{}.resources.requests", status(index)),
             Row::AllocatedRequests(index) => format!("{}.allocatedResources", status(index)),
@@ -560,21 +366,7 @@ impl PodResources {
     }
 }
 
-/// From here on a priority is one of the system's own (`SystemCriticalPriority`).
-const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
-
 /// The first of the largest amounts (`max`).
 fn largest<const N: usize>(amounts: [Option<Quantity>; N]) -> Option<Quantity> {
     amounts.into_iter().flatten().reduce(|most, next| if next > most { next } else { most })
-}
-
-/// Was the last resize refused for good (`IsPodResizeInfeasible`)?
-fn is_resize_infeasible(status: &v1::PodStatus, rule: StatusRule) -> bool {
-    if rule != StatusRule::Both {
-        return status.resize.as_deref() == Some("Infeasible");
-    }
-    let mut conditions = status.conditions.iter().flatten();
-    conditions
-        .find(|condition| condition.type_ == "PodResizePending")
-        .is_some_and(|condition| condition.reason.as_deref() == Some("Infeasible"))
 }

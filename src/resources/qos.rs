@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::pod::Row;
+use super::requests::add;
 use super::{PodResources, Quantity, ResourceName};
 use crate::Feature;
 
 /// How well a pod is protected when its node runs out of resources (`v1.PodQOSClass`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[allow(clippy::exhaustive_enums, reason = "there are three")]
+#[non_exhaustive]
 pub enum QosClass {
     /// Every container has CPU and memory limits, and requests what its limits are.
     Guaranteed,
@@ -88,8 +89,8 @@ fn is_pod_level(pod: &PodResources) -> bool {
 }
 
 /// The amount if there is any.
-fn positive(pod: &PodResources, row: Row, resource: &ResourceName) -> Option<Quantity> {
-    Some(pod.amount_of(row, resource)).filter(|amount| amount.sign() > 0)
+fn positive(pod: &PodResources, row: Row, name: Option<usize>) -> Option<Quantity> {
+    pod.amount(row, name?).filter(|amount| amount.sign() > 0)
 }
 
 /// What the class follows from.
@@ -103,16 +104,14 @@ struct Facts {
 impl Facts {
     fn of(pod: &PodResources) -> Self {
         let mut facts = Self { amounts: [(None, None); 2], limited: true };
-        for (requests, limits) in holders(pod) {
-            for (resource, sums) in COMPUTE.iter().zip(&mut facts.amounts) {
-                let request = positive(pod, requests, resource);
-                let limit = positive(pod, limits, resource);
+        let holders = holders(pod);
+        for (resource, (requests, limits)) in COMPUTE.iter().zip(&mut facts.amounts) {
+            let name = pod.name_index(resource);
+            for holder in &holders {
+                let limit = positive(pod, holder.1, name);
                 facts.limited &= limit.is_some();
-                let add = |sum: Option<Quantity>, value: Option<Quantity>| match (sum, value) {
-                    (Some(sum), Some(value)) => Some(sum.saturating_add(value)),
-                    (sum, value) => sum.or(value),
-                };
-                *sums = (add(sums.0, request), add(sums.1, limit));
+                add(requests, positive(pod, holder.0, name));
+                add(limits, limit);
             }
         }
         facts
@@ -213,7 +212,7 @@ pub fn explain_qos(pod: &PodResources) -> QosExplanation {
     }
     for (_, limits) in holders(pod) {
         for resource in &COMPUTE {
-            if positive(pod, limits, resource).is_none() {
+            if positive(pod, limits, pod.name_index(resource)).is_none() {
                 let (container, resource) = (pod.container_of(limits), resource.clone());
                 reasons.push(QosReason::NoLimit { container, resource });
             }
@@ -223,8 +222,9 @@ pub fn explain_qos(pod: &PodResources) -> QosExplanation {
         if requests == limits {
             continue;
         }
+        let name = pod.name_index(resource);
         let differ = |(requests, limits): &Pair| {
-            positive(pod, *requests, resource) != positive(pod, *limits, resource)
+            positive(pod, *requests, name) != positive(pod, *limits, name)
         };
         let holders = holders(pod).into_iter().filter(differ);
         reasons.push(QosReason::RequestsDifferFromLimits {

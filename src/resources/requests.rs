@@ -3,8 +3,11 @@
 //! Source: `staging/src/k8s.io/component-helpers/resource/helpers.go`, up to 1.31
 //! `pkg/api/v1/resource/helpers.go`.
 
+use alloc::vec::Vec;
+
 use k8s_openapi::api::core::v1;
 
+use super::compile::Wanted;
 use super::pod::Row;
 use super::{ContainerKind, PodResources, Quantity, ResourceList, ResourceName, ResourcesError};
 use crate::{Feature, FeatureGates};
@@ -51,8 +54,9 @@ pub(super) struct Walk {
     init: Option<(Quantity, usize)>,
 }
 
+/// Adds what there may be to what there may be.
 #[inline]
-fn add(sum: &mut Option<Quantity>, value: Option<Quantity>) {
+pub(super) fn add(sum: &mut Option<Quantity>, value: Option<Quantity>) {
     *sum = match (*sum, value) {
         (Some(sum), Some(value)) => Some(sum.saturating_add(value)),
         (sum, value) => sum.or(value),
@@ -98,7 +102,7 @@ impl Walk {
     }
 
     /// What has to be reserved: for running or for initializing, whichever is more.
-    fn total(self) -> Option<Quantity> {
+    pub(super) fn total(self) -> Option<Quantity> {
         match (self.running, self.init) {
             (Some(running), Some((init, _))) if init <= running => Some(running),
             (running, init) => init.map(|(init, _)| init).or(running),
@@ -152,15 +156,51 @@ pub(super) fn walk_limits(
     }
 }
 
+/// What the containers request of one resource, from the sums made before if they fit the options.
+#[inline]
+fn aggregate_request(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: Option<usize>,
+    non_missing: Option<Quantity>,
+) -> Option<Quantity> {
+    match name {
+        Some(name)
+            if non_missing.is_none() && !(options.use_status_resources && pod.has_status()) =>
+        {
+            pod.amount(Row::AggregateRequests, name)
+        }
+        _ => walk_requests(pod, options, name, non_missing, |_, _| ()).total(),
+    }
+}
+
+/// As [`aggregate_request`], for a limit.
+#[inline]
+fn aggregate_limit(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: usize,
+) -> Option<Quantity> {
+    if options.use_status_resources && pod.has_status() {
+        walk_limits(pod, options, name, |_, _| ()).total()
+    } else {
+        pod.amount(Row::AggregateLimits, name)
+    }
+}
+
 /// Calls `each` with every name of the pod, and of the options, in order: with its index in the
 /// pod and its amount in the options.
 #[inline]
-fn for_each_requested(
+pub(super) fn for_each_requested(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
     mut each: impl FnMut(&ResourceName, Option<usize>, Option<Quantity>),
 ) {
-    let mut others = options.non_missing_container_requests.into_iter().flatten().peekable();
+    let Some(others) = options.non_missing_container_requests else {
+        let names = pod.resource_names().iter().enumerate();
+        return names.for_each(|(index, name)| each(name, Some(index), None));
+    };
+    let mut others = others.iter().peekable();
     for (index, name) in pod.resource_names().iter().enumerate() {
         while let Some((other, quantity)) = others.next_if(|(other, _)| *other < name) {
             each(other, None, Some(*quantity));
@@ -173,6 +213,39 @@ fn for_each_requested(
     }
 }
 
+/// Fills a list with what `request` gives for each name, see [`for_each_requested`].
+#[inline]
+fn fill_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    list: &mut ResourceList,
+    request: impl Fn(Option<usize>, Option<Quantity>) -> Option<Quantity>,
+) {
+    list.refill(|list| {
+        for_each_requested(pod, options, |name, index, non_missing| {
+            if let Some(request) = request(index, non_missing) {
+                list.push(name, request);
+            }
+        });
+    });
+}
+
+/// Fills a list with what `limit` gives for each name of the pod.
+#[inline]
+fn fill_limits(
+    pod: &PodResources,
+    list: &mut ResourceList,
+    limit: impl Fn(usize) -> Option<Quantity>,
+) {
+    list.refill(|list| {
+        for (index, name) in pod.resource_names().iter().enumerate() {
+            if let Some(limit) = limit(index) {
+                list.push(name, limit);
+            }
+        }
+    });
+}
+
 /// What has to be reserved for a pod (`PodRequests`), into `requests`, whose content is replaced.
 ///
 /// For each resource: what its app and restartable init containers request together, or what the
@@ -181,29 +254,28 @@ fn for_each_requested(
 /// replaces that sum, and overhead is added.
 ///
 /// Sums beyond 128 bits stop there; only `options` can contain that much.
+///
+/// Kubernetes 1.36 adds overhead to the pod-level request in the pod itself if it holds that in its
+/// slow form, as it does `1.5Gi`, so that each further call counts the overhead once more. Here
+/// nothing is changed by asking.
 pub fn pod_requests(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
+    fill_requests(pod, options, requests, |index, non_missing| {
         let mut request = if options.skip_container_level_resources {
             None
         } else {
-            walk_requests(pod, options, index, non_missing, |_, _| ()).total()
+            aggregate_request(pod, options, index, non_missing)
         };
         if let Some(index) = index {
             if let Some(level) = pod_level_request(pod, options, index) {
                 request = Some(level);
             }
-            if !options.exclude_overhead {
-                add(&mut request, pod.amount(Row::Overhead, index));
-            }
+            add(&mut request, pod.overhead(options, index));
         }
-        if let Some(request) = request {
-            requests.push(name, request);
-        }
+        request
     });
 }
 
@@ -217,19 +289,16 @@ pub fn pod_limits(
     options: &PodResourcesOptions<'_>,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
-        let mut limit = walk_limits(pod, options, index, |_, _| ()).total();
+    fill_limits(pod, limits, |index| {
+        let mut limit = aggregate_limit(pod, options, index);
         if let Some(level) = pod_level_limit(pod, options, index) {
             limit = Some(level);
         }
-        if !options.exclude_overhead && limit.is_some_and(|limit| !limit.is_zero()) {
-            add(&mut limit, pod.amount(Row::Overhead, index));
+        if limit.is_some_and(|limit| !limit.is_zero()) {
+            add(&mut limit, pod.overhead(options, index));
         }
-        if let Some(limit) = limit {
-            limits.push(name, limit);
-        }
-    }
+        limit
+    });
 }
 
 /// The pod-level request of a resource, if it counts.
@@ -275,12 +344,8 @@ pub fn aggregate_container_requests(
     options: &PodResourcesOptions<'_>,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
-        let walk = walk_requests(pod, options, index, non_missing, |_, _| ());
-        if let Some(request) = walk.total() {
-            requests.push(name, request);
-        }
+    fill_requests(pod, options, requests, |index, non_missing| {
+        aggregate_request(pod, options, index, non_missing)
     });
 }
 
@@ -291,12 +356,7 @@ pub fn aggregate_container_limits(
     options: &PodResourcesOptions<'_>,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
-        if let Some(limit) = walk_limits(pod, options, index, |_, _| ()).total() {
-            limits.push(name, limit);
-        }
-    }
+    fill_limits(pod, limits, |index| aggregate_limit(pod, options, index));
 }
 
 /// What a container's request comes to in the pod's sum (the view of Kubernetes' `ContainerFn`),
@@ -308,17 +368,14 @@ pub fn effective_container_requests(
     container: usize,
     requests: &mut ResourceList,
 ) {
-    requests.clear();
-    for_each_requested(pod, options, |name, index, non_missing| {
+    fill_requests(pod, options, requests, |index, non_missing| {
         let mut effective = None;
         walk_requests(pod, options, index, non_missing, |at, value| {
             if at == container {
                 effective = value;
             }
         });
-        if let Some(request) = effective {
-            requests.push(name, request);
-        }
+        effective
     });
 }
 
@@ -329,18 +386,15 @@ pub fn effective_container_limits(
     container: usize,
     limits: &mut ResourceList,
 ) {
-    limits.clear();
-    for (index, name) in pod.resource_names().iter().enumerate() {
+    fill_limits(pod, limits, |index| {
         let mut effective = None;
         walk_limits(pod, options, index, |at, value| {
             if at == container {
                 effective = value;
             }
         });
-        if let Some(limit) = effective {
-            limits.push(name, limit);
-        }
-    }
+        effective
+    });
 }
 
 /// The most that the initialization of a pod needs of a resource at any moment.
@@ -365,26 +419,27 @@ impl EffectiveInit {
     }
 }
 
-/// The effective init request of each resource that an init container requests.
+/// The effective init request of each resource that an init container requests, in order.
 pub fn effective_init_requests(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
-) -> impl Iterator<Item = EffectiveInit> {
-    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
-        let non_missing = options.non_missing_container_requests.and_then(|list| list.get(name));
-        let walk = walk_requests(pod, options, Some(index), non_missing.copied(), |_, _| ());
-        EffectiveInit::of(name, walk)
-    })
+) -> Vec<EffectiveInit> {
+    let mut effective = Vec::new();
+    for_each_requested(pod, options, |name, index, non_missing| {
+        let walk = walk_requests(pod, options, index, non_missing, |_, _| ());
+        effective.extend(EffectiveInit::of(name, walk));
+    });
+    effective
 }
 
-/// The effective init limit of each resource that an init container limits.
+/// The effective init limit of each resource that an init container limits, in order.
 pub fn effective_init_limits(
     pod: &PodResources,
     options: &PodResourcesOptions<'_>,
-) -> impl Iterator<Item = EffectiveInit> {
-    pod.resource_names().iter().enumerate().filter_map(move |(index, name)| {
-        EffectiveInit::of(name, walk_limits(pod, options, index, |_, _| ()))
-    })
+) -> Vec<EffectiveInit> {
+    let names = pod.resource_names().iter().enumerate();
+    let walk = |index| walk_limits(pod, options, index, |_, _| ());
+    names.filter_map(|(index, name)| EffectiveInit::of(name, walk(index))).collect()
 }
 
 impl PodResources {
@@ -405,7 +460,8 @@ impl PodResources {
 
 /// What has to be reserved for a pod of the API, see [`pod_requests`].
 ///
-/// Compiles the pod for one answer; to ask more than once, compile it once.
+/// Reads what the answer needs and nothing else, limits for one; to ask more than once, compile
+/// the pod.
 ///
 /// # Errors
 /// See [`PodResources::compile`].
@@ -414,5 +470,6 @@ pub fn pod_requests_of(
     gates: FeatureGates,
     options: &PodResourcesOptions<'_>,
 ) -> Result<ResourceList, ResourcesError> {
-    Ok(PodResources::compile(pod, gates)?.requests(options))
+    let wanted = Wanted { limits: false, status: options.use_status_resources };
+    Ok(PodResources::compile_wanted(pod, gates, wanted)?.requests(options))
 }

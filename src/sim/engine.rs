@@ -1,15 +1,17 @@
 //! Runs a pod through a scenario.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::runtime::SimRuntime;
 use super::scenario::{PodEvent, Scenario, ScheduledEvent};
 use super::timeline::{End, Step, Timeline};
+use super::timing::{IdealTiming, SyncTiming};
 use crate::runtime::{SyncPodError, sync_pod};
 use crate::spec::PodSpec;
 use crate::time::Timestamp;
-use crate::worker::{Deletion, NextSync, PodWorker, SyncKind};
+use crate::worker::{Deletion, NextSync, PodWorker, SyncKind, WorkerSettings};
 
 /// So often a pod is synced at one instant at the most.
 const MAX_SYNCS_AT_ONCE: usize = 12;
@@ -34,7 +36,7 @@ const MAX_SYNCS_AT_ONCE: usize = 12;
 ///         "containers": [{"name": "app", "image": "web:1"}],
 ///     },
 /// }))?;
-/// let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 /// let five_seconds = Run::ends(Duration::from_secs(5), 0);
 /// let scenario = Scenario::default().script("migrate", ContainerScript::runs([five_seconds]));
 ///
@@ -45,13 +47,22 @@ const MAX_SYNCS_AT_ONCE: usize = 12;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn simulate(pod: &PodSpec, scenario: &Scenario) -> Timeline {
+    simulate_with(pod, scenario, &mut IdealTiming)
+}
+
+/// As [`simulate`], with a timing: [`KubeletTiming`](super::KubeletTiming) adds the delays of a real
+/// kubelet, so that start-up times can be compared with measured ones.
+pub fn simulate_with(pod: &PodSpec, scenario: &Scenario, timing: &mut impl SyncTiming) -> Timeline {
     let mut engine = Engine {
-        pod,
+        pod: Cow::Borrowed(pod),
         scenario,
+        timing,
         runtime: SimRuntime::new(pod, scenario),
         worker: PodWorker::new(scenario.settings),
         steps: Vec::new(),
         events: scenario.events.clone(),
+        asked_for: None,
+        noticed: None,
     };
     engine.events.sort_by_key(|event| event.at);
     engine.events.reverse();
@@ -59,23 +70,29 @@ pub fn simulate(pod: &PodSpec, scenario: &Scenario) -> Timeline {
     Timeline { steps: engine.steps, end }
 }
 
-struct Engine<'a> {
-    pod: &'a PodSpec,
+struct Engine<'a, T> {
+    pod: Cow<'a, PodSpec>,
     scenario: &'a Scenario,
+    timing: &'a mut T,
     runtime: SimRuntime,
     worker: PodWorker,
     steps: Vec<Step>,
     /// Those to come, the next one last.
     events: Vec<ScheduledEvent>,
+    /// When the last sync asked for another one.
+    asked_for: Option<Timestamp>,
+    /// When a change that has happened already is noticed.
+    noticed: Option<Timestamp>,
 }
 
-impl Engine<'_> {
+impl<T: SyncTiming> Engine<'_, T> {
     fn run(&mut self) -> End {
         let mut now = self.scenario.begins_at;
+        let mut due = true;
         loop {
-            self.runtime.advance_to(now);
-            self.let_events_happen(now);
-            self.sync_at(now);
+            if due {
+                self.sync_at(now);
+            }
             if self.worker.kind() == SyncKind::Finished {
                 let deleted = self.worker.deletion().is_some();
                 return if deleted { End::Deleted } else { End::Terminal };
@@ -86,6 +103,7 @@ impl Engine<'_> {
                 return End::Truncated;
             }
             now = next.max(now);
+            due = self.advance_to(now);
         }
     }
 
@@ -94,61 +112,110 @@ impl Engine<'_> {
     }
 
     fn next_instant(&self) -> Option<Timestamp> {
-        let asked_for = match self.worker.next_sync() {
-            NextSync::At(at, _) => Some(at),
-            // It has been synced as often as it may be at one instant.
-            NextSync::Now | NextSync::OnChange => None,
-        };
         let event = self.events.last().map(|event| self.scenario.begins_at + event.at);
-        [asked_for, event, self.runtime.next_change()].into_iter().flatten().min()
+        [self.asked_for, self.noticed, event, self.runtime.next_change()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    fn let_events_happen(&mut self, now: Timestamp) {
+    /// Lets everything happen that is due; is there something to sync for?
+    fn advance_to(&mut self, now: Timestamp) -> bool {
+        let seen = self.runtime.advance_to(now);
+        if seen.ended {
+            let noticed = self.timing.noticed(now);
+            self.noticed = Some(self.noticed.map_or(noticed, |earlier| earlier.min(noticed)));
+        }
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let happened = self.let_events_happen(now);
+        let due = is_due(self.asked_for) || is_due(self.noticed) || happened || seen.probed;
+        if is_due(self.noticed) {
+            self.noticed = None;
+        }
+        due
+    }
+
+    fn let_events_happen(&mut self, now: Timestamp) -> bool {
         let since = self.since_beginning(now);
+        let mut happened = false;
         while let Some(due) = self.events.pop_if(|event| event.at <= since) {
-            match due.event {
-                PodEvent::SandboxLost => self.runtime.lose_sandbox(),
-                PodEvent::InitRecordsRemoved => self.runtime.remove_init_records(self.pod),
-                PodEvent::PodDeleted { grace_period_seconds } => {
-                    self.worker.delete(Deletion { timestamp: now, grace_period_seconds });
-                }
-                PodEvent::KubeletRestarted => {
-                    let status = self.worker.api_status().clone();
-                    let deletion = self.worker.deletion();
-                    let mut settings = self.scenario.settings;
-                    settings.kubelet_started_at = Some(now);
-                    self.worker = PodWorker::resume(settings, status);
-                    deletion.into_iter().for_each(|deletion| self.worker.delete(deletion));
-                    self.runtime.forget_probe_results();
+            happened = true;
+            self.let_happen(due.event, now);
+        }
+        happened
+    }
+
+    fn let_happen(&mut self, event: PodEvent, now: Timestamp) {
+        match event {
+            PodEvent::SandboxLost => self.runtime.lose_sandbox(),
+            PodEvent::InitRecordsRemoved => self.runtime.remove_init_records(&self.pod),
+            PodEvent::InstanceVanished { container } => {
+                if let Some(container) = self.pod.find(&container) {
+                    self.runtime.lose_instance(container);
                 }
             }
+            PodEvent::RuntimeUnavailable { lasts } => self.runtime.fail_until(now + lasts),
+            PodEvent::KubeletRestarted => self.restart_kubelet(now),
+            PodEvent::ImageChanged { container, image } => {
+                if let Some(container) = self.pod.find(&container) {
+                    self.pod = Cow::Owned(self.pod.with_image(container, image));
+                }
+            }
+            PodEvent::PodDeleted { grace_period_seconds } => {
+                self.worker.delete(Deletion { timestamp: now, grace_period_seconds });
+            }
+            PodEvent::Evicted(eviction) => self.worker.evict(eviction),
         }
     }
 
-    /// Syncs as long as a sync makes something start or end, or asks for another one.
+    fn restart_kubelet(&mut self, now: Timestamp) {
+        let settings = WorkerSettings { kubelet_started_at: Some(now), ..self.scenario.settings };
+        let deletion = self.worker.deletion();
+        self.worker = PodWorker::resume(settings, self.worker.api_status().clone());
+        deletion.into_iter().for_each(|deletion| self.worker.delete(deletion));
+        self.runtime.forget_probe_results();
+    }
+
+    /// Syncs; again as long as a sync makes something start or end that is noticed at once, or asks
+    /// for another one.
     fn sync_at(&mut self, now: Timestamp) {
         for _ in 0..MAX_SYNCS_AT_ONCE {
             let changes = self.runtime.changes();
-            let Ok(()) = self.sync(now) else { return };
-            let again = self.worker.next_sync() == NextSync::Now;
-            let finished = self.worker.kind() == SyncKind::Finished;
-            if finished || (!again && self.runtime.changes() == changes) {
+            if self.sync(now).is_err() {
+                // The runtime cannot be asked. The pod is looked at when it can be again.
+                self.asked_for = self.runtime.unavailable_until();
+                return;
+            }
+            self.asked_for = self.timing.requeued(&self.pod, self.worker.next_sync(), now);
+            if self.worker.kind() == SyncKind::Finished {
+                return;
+            }
+            let mut again = self.worker.next_sync() == NextSync::Now;
+            if self.runtime.changes() != changes {
+                match self.timing.noticed(now) {
+                    noticed if noticed <= now => again = true,
+                    noticed => self.noticed = Some(noticed),
+                }
+            }
+            if !again {
                 return;
             }
         }
+        // It has been synced as often as it may be at one instant.
+        self.asked_for = self.asked_for.filter(|at| *at > now);
     }
 
     /// One sync; stopping a pod and looking at what is left of it are one.
     fn sync(&mut self, now: Timestamp) -> Result<(), SyncPodError<super::SimError>> {
         let before = self.worker.status().clone();
         let mut kind = self.worker.kind();
-        sync_pod(&mut self.worker, self.pod, &mut self.runtime)?;
-        if kind == SyncKind::Pod && self.worker.deletion().is_some() {
+        sync_pod(&mut self.worker, &self.pod, &mut self.runtime)?;
+        if kind == SyncKind::Pod && self.worker.is_stopping() {
             kind = SyncKind::Terminating;
         }
         let mut step = self.step(kind, now);
         if kind == SyncKind::Terminating && self.worker.kind() == SyncKind::Terminating {
-            sync_pod(&mut self.worker, self.pod, &mut self.runtime)?;
+            sync_pod(&mut self.worker, &self.pod, &mut self.runtime)?;
             let after = self.step(kind, now);
             step.status = after.status;
             step.api_status = after.api_status;

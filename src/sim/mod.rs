@@ -9,10 +9,12 @@ mod engine;
 mod runtime;
 mod scenario;
 mod timeline;
+mod timing;
 mod view;
 
-pub use engine::simulate;
-pub use runtime::{RuntimeCall, SimError, SimRuntime};
+pub use engine::{simulate, simulate_with};
+pub use runtime::{Changes, RuntimeCall, SimError, SimRuntime};
 pub use scenario::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario, ScheduledEvent};
 pub use timeline::{End, Step, Timeline};
+pub use timing::{IdealTiming, KubeletTiming, SyncTiming};
 pub use view::{Style, TimelineRow, TimelineTable, View};

@@ -30,6 +30,9 @@ pub enum SimError {
     /// A start.
     #[error("exec: not found")]
     ExecNotFound,
+    /// Any call while the runtime cannot be asked.
+    #[error("the container runtime is not available")]
+    Unavailable,
 }
 
 /// A call of the runtime that changes something.
@@ -48,6 +51,15 @@ impl fmt::Display for RuntimeCall {
             None => f.write_str(self.name),
         }
     }
+}
+
+/// What has happened by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Changes {
+    /// A container has ended.
+    pub ended: bool,
+    /// A probe's result has changed.
+    pub probed: bool,
 }
 
 /// What a container is like now, and what its script still holds.
@@ -94,6 +106,7 @@ pub struct SimRuntime {
     ids: Vec<SmolStr>,
     calls: Vec<RuntimeCall>,
     changes: u64,
+    unavailable_until: Timestamp,
 }
 
 impl SimRuntime {
@@ -120,6 +133,7 @@ impl SimRuntime {
             ids: Vec::new(),
             calls: Vec::new(),
             changes: 0,
+            unavailable_until: Timestamp::MIN,
         }
     }
 
@@ -135,12 +149,14 @@ impl SimRuntime {
     }
 
     /// Moves the clock, and lets happen what is due until then.
-    pub fn advance_to(&mut self, now: Timestamp) {
+    pub fn advance_to(&mut self, now: Timestamp) -> Changes {
         self.now = self.now.max(now);
         let now = self.now;
+        let mut changes = Changes::default();
         for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
-            instance.catch_up(now);
+            instance.catch_up(now, &mut changes);
         }
+        changes
     }
 
     /// Every running container exits with 137, and no sandbox is ready any more.
@@ -169,13 +185,41 @@ impl SimRuntime {
         }
     }
 
-    /// Forgets what the probes of the containers have said, as a kubelet that restarts does. They
-    /// say it again when the script has them change.
+    /// The newest instance of a container vanishes, its log too.
+    pub fn lose_instance(&mut self, container: ContainerIndex) {
+        let Some(container) = self.containers.get_mut(container.slot()) else { return };
+        if !container.instances.is_empty() {
+            let lost = container.instances.remove(0);
+            container.logs.retain(|log| *log != lost.instance.restart_count);
+        }
+    }
+
+    /// The runtime cannot be asked until then.
+    pub fn fail_until(&mut self, until: Timestamp) {
+        self.unavailable_until = self.unavailable_until.max(until);
+    }
+
+    /// Until when the runtime cannot be asked, if it cannot.
+    pub fn unavailable_until(&self) -> Option<Timestamp> {
+        Some(self.unavailable_until).filter(|until| self.now < *until)
+    }
+
+    /// Forgets what the probes of the containers have said, as a kubelet that restarts does. The
+    /// containers are probed again a second later, and say the same.
     pub fn forget_probe_results(&mut self) {
-        for instance in self.containers.iter_mut().flat_map(|c| &mut c.instances) {
-            instance.instance.startup_probe = None;
-            instance.instance.readiness_probe = None;
-            instance.instance.liveness_probe = None;
+        let again = self.now + Duration::from_secs(1);
+        for SimInstance { instance, probes, .. } in
+            self.containers.iter_mut().flat_map(|c| &mut c.instances)
+        {
+            let results = [
+                (Probe::Startup, &mut instance.startup_probe),
+                (Probe::Readiness, &mut instance.readiness_probe),
+                (Probe::Liveness, &mut instance.liveness_probe),
+            ];
+            for (probe, result) in results {
+                probes.extend(result.take().map(|result| (again, probe, result)));
+            }
+            probes.sort_by_key(|(at, ..)| *at);
         }
     }
 
@@ -208,7 +252,7 @@ impl SimRuntime {
 }
 
 impl SimInstance {
-    fn catch_up(&mut self, now: Timestamp) {
+    fn catch_up(&mut self, now: Timestamp, changes: &mut Changes) {
         if !self.instance.is_running() {
             return;
         }
@@ -222,6 +266,7 @@ impl SimInstance {
                     Probe::Readiness => &mut self.instance.readiness_probe,
                     Probe::Liveness => &mut self.instance.liveness_probe,
                 } = Some(*result);
+                changes.probed = true;
             }
         }
         self.probes.retain(|(at, ..)| *at > until);
@@ -229,6 +274,7 @@ impl SimInstance {
             && let Some((_, exit)) = self.ends.take()
         {
             self.instance.state = InstanceState::Exited(exit);
+            changes.ended = true;
         }
     }
 
@@ -273,6 +319,9 @@ impl ContainerRuntime for SimRuntime {
     }
 
     fn observe(&mut self, pod: &PodSpec, observation: &mut Observation) -> Result<(), SimError> {
+        if self.unavailable_until().is_some() {
+            return Err(SimError::Unavailable);
+        }
         for sandbox in &self.sandboxes {
             observation.push_sandbox(sandbox.clone());
         }

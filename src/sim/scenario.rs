@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::time::Timestamp;
-use crate::worker::WorkerSettings;
+use crate::worker::{Eviction, WorkerSettings};
 
 /// One run of a container, from its start to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ impl ContainerScript {
 }
 
 /// Something that happens to a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PodEvent {
     /// Every running container exits with 137 and the sandbox is no longer ready, as after a
@@ -95,17 +95,36 @@ pub enum PodEvent {
     SandboxLost,
     /// Every init container that has exited is removed from the runtime, with its log.
     InitRecordsRemoved,
+    /// The newest instance of a container vanishes from the runtime without a trace.
+    InstanceVanished {
+        /// The container's name.
+        container: SmolStr,
+    },
+    /// The runtime cannot be asked for some time. Its containers go on.
+    RuntimeUnavailable {
+        /// How long.
+        lasts: Duration,
+    },
+    /// The kubelet restarts: its memory of back-off, start failures and probe results is lost.
+    KubeletRestarted,
+    /// The pod is updated: a container gets another image.
+    ImageChanged {
+        /// The container's name.
+        container: SmolStr,
+        /// The new image.
+        image: SmolStr,
+    },
     /// The pod is deleted, with this grace period.
     PodDeleted {
         /// `deletionGracePeriodSeconds`.
         grace_period_seconds: i64,
     },
-    /// The kubelet restarts: its memory of back-off, start failures and probe results is lost.
-    KubeletRestarted,
+    /// The kubelet stops the pod: it is evicted, preempted, or the node shuts down.
+    Evicted(Eviction),
 }
 
 /// An event and when it happens, counted from the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScheduledEvent {
     /// When.
     pub at: Duration,

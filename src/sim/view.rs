@@ -70,9 +70,15 @@ impl Timeline {
     /// The timeline as lines, one or more a step.
     pub fn rows(&self, pod: &PodSpec, view: View) -> Vec<TimelineRow> {
         let mut rows = Vec::new();
+        let mut before: Option<&PodStatus> = None;
         for step in &self.steps {
             let columns = view.columns(pod, step);
-            let mut what = step.deeds(pod).into_iter();
+            let mut deeds = step.deeds(pod);
+            if deeds.is_empty() {
+                deeds.extend(changes(before, view.status(step)));
+            }
+            before = Some(view.status(step));
+            let mut what = deeds.into_iter();
             rows.push(TimelineRow {
                 at: Some(step.at),
                 ready: columns.ready.to_string(),
@@ -190,6 +196,41 @@ impl Step {
             format!("stop {} and the sandbox: {cause}", stopped.join(", "))
         }
     }
+}
+
+/// What has become of the containers since the step before, in one line.
+fn changes(before: Option<&PodStatus>, now: &PodStatus) -> Option<String> {
+    let lists = [
+        (before.map(|status| &status.init_container_statuses), &now.init_container_statuses),
+        (before.map(|status| &status.container_statuses), &now.container_statuses),
+    ];
+    let mut changes = Vec::new();
+    for (before, now) in lists {
+        for status in now {
+            let old = before.into_iter().flatten().find(|old| old.name == status.name);
+            let ready = old.is_some_and(|old| old.ready);
+            if old.is_some_and(|old| old.state == status.state && ready == status.ready) {
+                continue;
+            }
+            let name = &status.name;
+            if let Some(terminated) = &status.state.terminated {
+                changes.push(format!("{name} has exited with {}", terminated.exit_code));
+            } else if status.state.running.is_some() {
+                let ready = match (ready, status.ready, status.started) {
+                    (_, true, _) => " and ready",
+                    (true, false, _) => " and no longer ready",
+                    (_, _, Some(true)) => "",
+                    _ => " and has not started up yet",
+                };
+                changes.push(format!("{name} is running{ready}"));
+            } else if let Some(waiting) =
+                status.state.waiting.as_ref().filter(|waiting| !waiting.reason.is_empty())
+            {
+                changes.push(format!("{name} waits: {}", waiting.reason));
+            }
+        }
+    }
+    (!changes.is_empty()).then(|| changes.join(", "))
 }
 
 /// A timeline that displays as a table, see [`Timeline::table`].

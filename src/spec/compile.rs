@@ -12,24 +12,50 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::{
-    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator,
+    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
     RestartRuleAction, SpecError,
 };
 use crate::fnv::Fnv1a;
+use crate::interop::defaults;
+use crate::validation::validate;
 use crate::version::{Feature, FeatureGates};
 
 /// How many containers of all kinds one pod may have here. Kubernetes itself sets no limit but the
 /// size of the object (1.5 MiB), within which no more than some tens of thousands fit.
 pub(crate) const MAX_CONTAINERS: usize = 10_000;
 
-/// `DefaultTerminationGracePeriodSeconds`.
-const DEFAULT_TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
-
 /// Where the kubelet got a pod from, if not from the apiserver (`ConfigSourceAnnotationKey`).
 const CONFIG_SOURCE_ANNOTATION: &str = "kubernetes.io/config.source";
 
 impl PodSpec {
+    /// Compiles a pod that an apiserver would admit, after its defaults were filled in.
+    ///
+    /// ```
+    /// use podinit::{FeatureGates, PodSpec};
+    ///
+    /// let pod = serde_json::from_value(serde_json::json!({
+    ///     "metadata": {"name": "web"},
+    ///     "spec": {
+    ///         "initContainers": [{"name": "app", "image": "db-tools:1"}],
+    ///         "containers": [{"name": "app", "image": "web:1"}],
+    ///     },
+    /// }))?;
+    /// let error = PodSpec::compile(&pod, FeatureGates::default()).unwrap_err();
+    /// assert_eq!(error.to_string(), "spec.initContainers[0].name: Duplicate value: \"app\"");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SpecError::Invalid`] with everything that is wrong with it, as
+    /// [`validate`](crate::validation::validate) finds it.
+    pub fn compile(pod: &v1::Pod, gates: FeatureGates) -> Result<Self, SpecError> {
+        validate(pod, gates)?;
+        let mut pod = pod.clone();
+        defaults::apply(&mut pod, gates);
+        Self::compile_unchecked(&pod, gates)
+    }
+
     /// Compiles a pod without validating it: only what cannot be represented is refused.
     ///
     /// For replaying odd pods that an apiserver would not admit. Defaults of the API are applied
@@ -68,7 +94,8 @@ impl PodSpec {
                 .is_some_and(|source| source != "api"),
             termination_grace_period_seconds: spec
                 .termination_grace_period_seconds
-                .unwrap_or(DEFAULT_TERMINATION_GRACE_PERIOD_SECONDS),
+                .unwrap_or(defaults::TERMINATION_GRACE_PERIOD_SECONDS),
+            extensions: Extensions::default(),
             active_deadline: spec.active_deadline_seconds.map(active_deadline).transpose()?,
             readiness_gates: spec
                 .readiness_gates
@@ -255,8 +282,8 @@ fn compile_container(
         readiness_probe: declared.readiness_probe.map(probe),
         post_start: declared.lifecycle.and_then(|hooks| hooks.post_start.as_ref()).map(handler),
         pre_stop: declared.lifecycle.and_then(|hooks| hooks.pre_stop.as_ref()).map(handler),
-        definition_hash: definition_hash(declared.name, image),
-        back_off_hash: back_off_hash(declared, image, gates),
+        definition_hash: super::container::definition_hash(declared.name, image),
+        resources_hash: resources_hash(declared.resources, gates),
     })
 }
 
@@ -299,37 +326,20 @@ fn restart_rule(rule: &DeclaredRule<'_>, path: &str) -> Result<RestartRule, Spec
     })
 }
 
-/// `SetDefaults_Container`: without a policy, an image whose tag is `latest` or absent is pulled
-/// always.
 fn image_pull_policy(
     value: Option<&str>,
     image: &str,
     path: &str,
 ) -> Result<ImagePullPolicy, SpecError> {
-    match value {
-        Some("Always") => Ok(ImagePullPolicy::Always),
-        Some("IfNotPresent") => Ok(ImagePullPolicy::IfNotPresent),
-        Some("Never") => Ok(ImagePullPolicy::Never),
-        None | Some("") if has_latest_tag(image) => Ok(ImagePullPolicy::Always),
-        None | Some("") => Ok(ImagePullPolicy::IfNotPresent),
-        Some(other) => Err(SpecError::NotSupported {
+    match value.filter(|value| !value.is_empty()).unwrap_or(defaults::image_pull_policy(image)) {
+        "Always" => Ok(ImagePullPolicy::Always),
+        "IfNotPresent" => Ok(ImagePullPolicy::IfNotPresent),
+        "Never" => Ok(ImagePullPolicy::Never),
+        other => Err(SpecError::NotSupported {
             field: format!("{path}.imagePullPolicy"),
             value: other.to_owned(),
             supported: r#""Always", "IfNotPresent", "Never""#,
         }),
-    }
-}
-
-/// An image without tag and digest has the tag `latest`; a digest alone does not.
-fn has_latest_tag(image: &str) -> bool {
-    let (name, digest) = match image.split_once('@') {
-        Some((name, _)) => (name, true),
-        None => (image, false),
-    };
-    // A colon before the last slash belongs to the registry's port.
-    match name.rsplit('/').next().and_then(|last| last.split_once(':')) {
-        Some((_, tag)) => tag == "latest",
-        None => !digest,
     }
 }
 
@@ -352,19 +362,10 @@ fn handler(handler: &v1::LifecycleHandler) -> LifecycleHandler {
     }
 }
 
-fn definition_hash(name: &str, image: &str) -> u64 {
+/// Since 1.34 a crash-loop series belongs to the resources too.
+fn resources_hash(resources: Option<&v1::ResourceRequirements>, gates: FeatureGates) -> u64 {
     let mut hash = Fnv1a::default();
-    hash.text(name);
-    hash.text(image);
-    hash.finish()
-}
-
-/// Image and, since 1.34, resources: what a new crash-loop series begins for.
-fn back_off_hash(declared: &Declared<'_>, image: &str, gates: FeatureGates) -> u64 {
-    let mut hash = Fnv1a::default();
-    hash.text(image);
     if gates.version() >= crate::KubernetesVersion::V1_34 {
-        let resources = declared.resources;
         let lists = [
             resources.and_then(|resources| resources.limits.as_ref()),
             resources.and_then(|resources| resources.requests.as_ref()),
@@ -378,24 +379,4 @@ fn back_off_hash(declared: &Declared<'_>, image: &str, gates: FeatureGates) -> u
         }
     }
     hash.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tag_decides_the_default_pull_policy() {
-        for (image, latest) in [
-            ("busybox", true),
-            ("busybox:latest", true),
-            ("registry:5000/busybox", true),
-            ("busybox:1.28", false),
-            ("registry:5000/busybox:1", false),
-            ("busybox@sha256:aa", false),
-            ("busybox:latest@sha256:aa", true),
-        ] {
-            assert_eq!(has_latest_tag(image), latest, "{image}");
-        }
-    }
 }

@@ -1,11 +1,13 @@
 //! One declared container.
 
 use alloc::boxed::Box;
+use core::hash::Hasher;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::restart::{ContainerRestartPolicy, RestartRule};
+use crate::fnv::Fnv1a;
 
 /// A container of one pod, as its position among all of the pod's containers: init containers
 /// first, then app containers, then ephemeral ones.
@@ -97,7 +99,8 @@ pub struct Container {
     pub(super) post_start: Option<LifecycleHandler>,
     pub(super) pre_stop: Option<LifecycleHandler>,
     pub(super) definition_hash: u64,
-    pub(super) back_off_hash: u64,
+    /// Over the resources, where they count for the crash-loop series.
+    pub(super) resources_hash: u64,
 }
 
 impl Container {
@@ -176,6 +179,21 @@ impl Container {
     /// Stands for what a crash-loop series belongs to: differs whenever the kubelet would begin a
     /// new series for this container (image or, since 1.34, resources changed; `GetBackoffKey`).
     pub(crate) fn back_off_hash(&self) -> u64 {
-        self.back_off_hash
+        let mut hash = Fnv1a::default();
+        hash.text(&self.image);
+        hash.write_u64(self.resources_hash);
+        hash.finish()
     }
+
+    pub(super) fn set_image(&mut self, image: SmolStr) {
+        self.definition_hash = definition_hash(&self.name, &image);
+        self.image = image;
+    }
+}
+
+pub(super) fn definition_hash(name: &str, image: &str) -> u64 {
+    let mut hash = Fnv1a::default();
+    hash.text(name);
+    hash.text(image);
+    hash.finish()
 }

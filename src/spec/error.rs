@@ -4,10 +4,15 @@ use alloc::string::String;
 
 use smol_str::SmolStr;
 
+use crate::validation::ValidationErrors;
+
 /// The pod is wrong: its author must act.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
+    /// The apiserver would not admit the pod.
+    #[error(transparent)]
+    Invalid(#[from] ValidationErrors),
     /// A field that must be set is not.
     #[error("{field}: Required value")]
     Required {

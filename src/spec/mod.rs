@@ -3,6 +3,7 @@
 mod compile;
 mod container;
 mod error;
+mod extensions;
 mod restart;
 
 use alloc::boxed::Box;
@@ -14,6 +15,7 @@ pub use container::{
     Container, ContainerIndex, ContainerKind, ImagePullPolicy, LifecycleHandler, Probe,
 };
 pub use error::SpecError;
+pub use extensions::Extensions;
 pub use restart::{
     ContainerRestartPolicy, ExitCodeOperator, RestartPolicy, RestartRule, RestartRuleAction,
 };
@@ -51,6 +53,7 @@ impl core::fmt::Display for PodIdentity {
 pub struct PodSpec {
     identity: PodIdentity,
     gates: FeatureGates,
+    extensions: Extensions,
     restart_policy: RestartPolicy,
     host_network: bool,
     static_pod: bool,
@@ -67,6 +70,37 @@ pub struct PodSpec {
 }
 
 impl PodSpec {
+    /// The same pod with extensions that Kubernetes does not have.
+    #[must_use]
+    pub fn with_extensions(self, extensions: Extensions) -> Self {
+        Self { extensions, ..self }
+    }
+
+    /// The extensions in force; none by default.
+    pub fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
+    /// Does an init container that ended with this exit code count as done?
+    pub(crate) fn is_init_success(&self, exit_code: i32) -> bool {
+        exit_code == 0 || self.extensions.ignore_init_failure
+    }
+
+    /// The same pod after an update that gave a container another image, the one thing of a
+    /// container that can change in a live pod. Its pull policy stays.
+    ///
+    /// What the update does: a running app or restartable init container is restarted with the new
+    /// image, whatever the policies; a regular init container uses it when it next starts, and
+    /// restarts for it never.
+    #[must_use]
+    pub fn with_image(&self, container: ContainerIndex, image: impl Into<SmolStr>) -> Self {
+        let mut pod = self.clone();
+        if let Some(container) = pod.containers.get_mut(container.slot()) {
+            container.set_image(image.into());
+        }
+        pod
+    }
+
     /// Who this pod is.
     pub fn identity(&self) -> &PodIdentity {
         &self.identity

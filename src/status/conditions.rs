@@ -39,7 +39,10 @@ pub(crate) fn is_owned_by_kubelet(condition_type: &str) -> bool {
 /// what it owns.
 ///
 /// `status` has its phase and its container statuses already, probe results included.
-pub(super) fn pod_conditions(inputs: &StatusInputs<'_>, status: &PodStatus) -> Vec<PodCondition> {
+///
+/// Source: `generateAPIPodStatus`, `pkg/kubelet/kubelet_pods.go`, and
+/// `pkg/kubelet/status/generate.go`, v1.36.2.
+pub fn pod_conditions(inputs: &StatusInputs<'_>, status: &PodStatus) -> Vec<PodCondition> {
     let pod = inputs.pod;
     let mut conditions: Vec<PodCondition> = inputs
         .api

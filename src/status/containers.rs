@@ -15,7 +15,7 @@ use crate::actions::{restarting_all_containers, should_container_be_restarted};
 use crate::observation::{ContainerInstance, InstanceState, ProbeResult};
 use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::status::condition_type;
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Feature, KnownBug, KubernetesVersion};
 
 /// Waiting, in a pod with init containers.
 pub(super) const POD_INITIALIZING: &str = "PodInitializing";
@@ -70,7 +70,12 @@ impl StartFailures {
 }
 
 /// The statuses of the pod's init containers, in the order of the spec.
-pub(super) fn init_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
+///
+/// `started` and `ready` are not filled in yet: the phase is computed before the probe results
+/// are looked at. [`generate_pod_status`](super::generate_pod_status) does all of it in order.
+///
+/// Source: `convertToAPIContainerStatuses`, `pkg/kubelet/kubelet_pods.go`, v1.36.2.
+pub fn init_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.init_container_statuses);
     inputs
         .pod
@@ -80,15 +85,15 @@ pub(super) fn init_container_statuses(inputs: &StatusInputs<'_>) -> Vec<Containe
         .collect()
 }
 
-/// The statuses of the pod's app containers, sorted by name.
-pub(super) fn app_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
+/// The statuses of the pod's app containers, sorted by name, see [`init_container_statuses`].
+pub fn container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.container_statuses);
     let apps = inputs.pod.app_containers_by_name();
     apps.iter().enumerate().map(|(position, index)| converter.status(*index, position)).collect()
 }
 
-/// The statuses of the pod's ephemeral containers.
-pub(super) fn ephemeral_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
+/// The statuses of the pod's ephemeral containers, see [`init_container_statuses`].
+pub fn ephemeral_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.ephemeral_container_statuses);
     inputs
         .pod
@@ -220,7 +225,10 @@ impl<'a> Converter<'a> {
             InstanceState::Running => {
                 status.state = ContainerState::running(instance.started_at);
                 if let Some(earlier) = earlier {
-                    if !self.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart) {
+                    let same = earlier.container_id == instance.id;
+                    let kept =
+                        same || self.pod.gates().has_bug(KnownBug::StartedKeptForNewInstance);
+                    if kept && !self.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart) {
                         status.started = earlier.started;
                     }
                     if self.restart_all_gate
@@ -332,7 +340,8 @@ pub(super) fn apply_probe_results(
     let started = is_started(inputs, container, instance, status);
     status.started = Some(started);
     if container.kind() == ContainerKind::Init {
-        let succeeded = status.state.terminated.as_ref().is_some_and(|t| t.exit_code == 0);
+        let ended = status.state.terminated.as_ref();
+        let succeeded = ended.is_some_and(|ended| inputs.pod.is_init_success(ended.exit_code));
         status.ready |= succeeded;
         return;
     }

@@ -10,7 +10,11 @@ mod terminate;
 mod types;
 
 pub(crate) use conditions::is_owned_by_kubelet;
-pub use containers::{StartFailure, StartFailures};
+pub use conditions::pod_conditions;
+pub use containers::{
+    StartFailure, StartFailures, container_statuses, ephemeral_container_statuses,
+    init_container_statuses,
+};
 pub use phase::{PhaseContext, pod_has_initialized, pod_phase};
 pub(crate) use terminate::terminate_pod;
 pub use types::{
@@ -18,10 +22,11 @@ pub use types::{
     ContainerStateWaiting, ContainerStatus, PodCondition, PodPhase, PodStatus, condition_type,
 };
 
+use smol_str::SmolStr;
+
 use crate::observation::Observation;
 use crate::spec::PodSpec;
 use crate::time::Timestamp;
-use smol_str::SmolStr;
 
 /// What the status is computed from.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +76,9 @@ impl PodFailure {
 pub fn generate_pod_status(inputs: &StatusInputs<'_>, failure: Option<&PodFailure>) -> PodStatus {
     let StatusInputs { pod, observation, earlier, api, .. } = *inputs;
     let mut status = PodStatus {
-        init_container_statuses: containers::init_container_statuses(inputs),
-        container_statuses: containers::app_container_statuses(inputs),
-        ephemeral_container_statuses: containers::ephemeral_container_statuses(inputs),
+        init_container_statuses: init_container_statuses(inputs),
+        container_statuses: container_statuses(inputs),
+        ephemeral_container_statuses: ephemeral_container_statuses(inputs),
         start_time: earlier.start_time,
         ..PodStatus::default()
     };
@@ -103,7 +108,7 @@ pub fn generate_pod_status(inputs: &StatusInputs<'_>, failure: Option<&PodFailur
         status.message = failure.message.clone();
     }
     apply_probe_results(inputs, &mut status);
-    status.conditions = conditions::pod_conditions(inputs, &status);
+    status.conditions = pod_conditions(inputs, &status);
     status
 }
 

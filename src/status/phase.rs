@@ -4,7 +4,7 @@ use super::types::{ContainerStateTerminated, ContainerStatus, PodPhase};
 use crate::actions::restart_verdict;
 use crate::observation::Observation;
 use crate::spec::{Container, ContainerKind, PodSpec, RestartPolicy};
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Feature, KnownBug};
 
 /// The reason of containers that a restart in place has removed.
 pub(super) const RESTARTING_ALL_CONTAINERS: &str = "RestartingAllContainers";
@@ -111,7 +111,7 @@ impl Counts {
         };
         match ended {
             None => self.pending_regular_init += 1,
-            Some(terminated) if terminated.exit_code != 0 => {
+            Some(terminated) if !pod.is_init_success(terminated.exit_code) => {
                 self.failed_init += 1;
                 self.failed_init_not_restartable +=
                     usize::from(not_restartable(pod, container, terminated));
@@ -194,20 +194,18 @@ impl Counts {
         apps: &[ContainerStatus],
         context: PhaseContext,
     ) -> bool {
-        let version = pod.gates().version();
-        // Up to 1.32 the statuses themselves tell, of whatever sandbox.
-        let has_initialized = if version >= KubernetesVersion::V1_33 {
-            context.pod_has_initialized
-        } else {
+        let gates = pod.gates();
+        let has_initialized = if gates.has_bug(KnownBug::EarlierSandboxCountsAsInitialized) {
             super::any_app_container_started(pod, apps)
+        } else {
+            context.pod_has_initialized
         };
         let regular = self.pending_regular_init > 0;
         let restartable = self.pending_restartable_init > 0;
-        if version >= KubernetesVersion::V1_32 {
-            regular || (restartable && !has_initialized)
-        } else {
-            // A pod that had run once stayed Running while it initialised again.
+        if gates.has_bug(KnownBug::RunningWhileInitializingAgain) {
             (regular || restartable) && !has_initialized
+        } else {
+            regular || (restartable && !has_initialized)
         }
     }
 

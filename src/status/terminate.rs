@@ -1,11 +1,12 @@
 //! The last status of a pod (`TerminatePod` of the status manager).
 
+use smol_str::SmolStr;
+
 use super::containers::{CONTAINER_STATUS_UNKNOWN, LOST_EXIT_CODE, NOT_LOCATED_WHEN_TERMINATED};
 use super::types::{
     ContainerState, ContainerStateTerminated, ContainerStatus, PodPhase, PodStatus,
 };
 use crate::spec::PodSpec;
-use smol_str::SmolStr;
 
 /// Makes `status` the last one of a pod that was stopped: nothing is left that looks as if it could
 /// still run, and the phase is terminal.
@@ -53,7 +54,7 @@ fn has_pod_initialized(pod: &PodSpec, status: &PodStatus) -> bool {
     if pod.container(index).is_restartable_init_container() {
         return last.state.running.is_some() && last.started == Some(true);
     }
-    [&last.state, &last.last_termination_state]
-        .into_iter()
-        .any(|state| state.terminated.as_ref().is_some_and(|ended| ended.exit_code == 0))
+    [&last.state, &last.last_termination_state].into_iter().any(|state| {
+        state.terminated.as_ref().is_some_and(|ended| pod.is_init_success(ended.exit_code))
+    })
 }

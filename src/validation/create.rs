@@ -109,7 +109,7 @@ pub(super) fn validate_spec(spec: &v1::PodSpec, gates: FeatureGates, errors: &mu
     lists.validate_apps(errors);
     lists.validate_init(errors);
     lists.validate_ephemeral(errors);
-    resources::validate_pod(spec, &SPEC.child("resources"), errors);
+    resources::validate_pod(spec, &SPEC.child("resources"), gates, errors);
     ports::validate_host_network(spec, &SPEC, errors);
     let policy = spec.restart_policy.as_deref().unwrap_or_default();
     if !matches!(policy, "Always" | "OnFailure" | "Never") {

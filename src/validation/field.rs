@@ -219,11 +219,11 @@ pub(super) enum Path<'a> {
     /// The outermost name.
     Root(&'static str),
     /// A field of an object.
-    Child(&'a Path<'a>, &'static str),
+    Child(&'a Self, &'static str),
     /// An item of a list.
-    Index(&'a Path<'a>, usize),
+    Index(&'a Self, usize),
     /// An entry of a map.
-    Key(&'a Path<'a>, &'a str),
+    Key(&'a Self, &'a str),
 }
 
 impl<'a> Path<'a> {

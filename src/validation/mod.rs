@@ -2,7 +2,7 @@
 //!
 //! [`validate`] checks a new pod, [`validate_update`] a change to one and tells what the change
 //! does to containers that run. Both report all errors at once, each with its type, the path of
-//! its field, the value that was refused and the rule.
+//! its field, the value that was refused and the rule. [`traps`] names what is accepted and regretted.
 //!
 //! Checked is what concerns init containers and what this crate models: names, images, ports,
 //! probes, hooks, restart policies and rules, resources of containers and of the pod, resize
@@ -25,8 +25,10 @@ mod probes;
 mod resize;
 mod resources;
 mod restart;
+mod traps;
 mod update;
 
 pub use create::validate;
 pub use field::{BadValue, ErrorType, FieldError, ValidationErrors};
+pub use traps::{Trap, TrapKind, traps};
 pub use update::{ImageEffect, UpdateEffect, validate_update};

@@ -9,8 +9,11 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::field::{Errors, Path};
 use super::names;
-use crate::interop::aggregate;
-use crate::resources::Quantity;
+use crate::resources::{
+    PodResources, PodResourcesOptions, Quantity, ResourceList as Sums, ResourceName,
+    aggregate_container_limits, aggregate_container_requests,
+};
+use crate::version::FeatureGates;
 
 /// `isNegativeErrorMsg`.
 pub(super) const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
@@ -48,25 +51,14 @@ const STANDARD: [&str; 20] = [
     "services.loadbalancers",
 ];
 
-fn is_huge_pages(name: &str) -> bool {
-    name.starts_with("hugepages-")
-}
-
-/// Without a domain, or with that of Kubernetes.
-fn is_native(name: &str) -> bool {
-    !name.contains('/') || name.contains("kubernetes.io/")
-}
-
-/// A device such as `example.com/gpu`: whole numbers, request and limit equal.
-fn is_extended(name: &str) -> bool {
-    !is_native(name)
-        && !name.starts_with("requests.")
-        && names::qualified_name(&format!("requests.{name}")).is_empty()
+/// Is it one of those by which pods are classed?
+fn is_compute(name: &ResourceName) -> bool {
+    [ResourceName::CPU, ResourceName::MEMORY].contains(name)
 }
 
 /// May the limit be more than the request?
-fn is_overcommit_allowed(name: &str) -> bool {
-    is_native(name) && !is_huge_pages(name)
+fn is_overcommit_allowed(name: &ResourceName) -> bool {
+    name.is_native() && !name.is_hugepages()
 }
 
 /// `ValidateContainerResourceRequirements`.
@@ -90,14 +82,22 @@ pub(super) fn validate_overhead(overhead: &ResourceList, path: &Path<'_>, errors
 }
 
 /// `validatePodResources`: the pod's own resources, and that its containers fit into them.
-pub(super) fn validate_pod(spec: &v1::PodSpec, path: &Path<'_>, errors: &mut Errors) {
+pub(super) fn validate_pod(
+    spec: &v1::PodSpec,
+    path: &Path<'_>,
+    gates: FeatureGates,
+    errors: &mut Errors,
+) {
     let Some(resources) = &spec.resources else { return };
     if resources.claims.is_some() {
         errors.forbidden(&path.child("claims"), "claims cannot be set for Resources at pod-level");
     }
     let (limits, requests) = (resources.limits.as_ref(), resources.requests.as_ref());
     validate_requirements(Owner::Pod, limits, requests, path, errors);
-    validate_consistency(spec, limits, requests, path, errors);
+    // Without all of its amounts a pod cannot be added up; what cannot be read has its error.
+    if let Ok(containers) = PodResources::compile_spec(spec, None, gates) {
+        validate_consistency(spec, &containers, path, errors);
+    }
 }
 
 fn validate_requirements(
@@ -111,15 +111,17 @@ fn validate_requirements(
     let requests_path = path.child("requests");
     for (name, quantity) in limits.into_iter().flatten() {
         let path = limits_path.key(name);
-        validate_name(owner, name, &path, errors);
-        validate_quantity(name, quantity, &path, errors);
+        let name = ResourceName::from(name.as_str());
+        validate_name(owner, &name, &path, errors);
+        validate_quantity(&name, quantity, &path, errors);
     }
-    for (name, quantity) in requests.into_iter().flatten() {
-        let path = requests_path.key(name);
-        validate_name(owner, name, &path, errors);
-        validate_quantity(name, quantity, &path, errors);
-        let Some(limit) = limits.and_then(|limits| limits.get(name)) else {
-            if !is_overcommit_allowed(name) {
+    for (key, quantity) in requests.into_iter().flatten() {
+        let path = requests_path.key(key);
+        let name = ResourceName::from(key.as_str());
+        validate_name(owner, &name, &path, errors);
+        validate_quantity(&name, quantity, &path, errors);
+        let Some(limit) = limits.and_then(|limits| limits.get(key)) else {
+            if !is_overcommit_allowed(&name) {
                 errors.required(&limits_path, "Limit must be set for non overcommitable resources");
             }
             continue;
@@ -129,7 +131,7 @@ fn validate_requirements(
         else {
             continue;
         };
-        let relation = if quantity != limit && !is_overcommit_allowed(name) {
+        let relation = if quantity != limit && !is_overcommit_allowed(&name) {
             "equal to"
         } else if quantity > limit {
             "less than or equal to"
@@ -139,48 +141,58 @@ fn validate_requirements(
         let detail = format!("must be {relation} {name} limit of {limit}");
         errors.invalid(&requests_path, quantity.to_string(), detail);
     }
-    let all = || limits.into_iter().chain(requests).flat_map(BTreeMap::keys);
-    let computes = all().any(|name| matches!(name.as_str(), "cpu" | "memory"));
-    if !computes && all().any(|name| is_huge_pages(name)) {
+    let names = || {
+        let lists = limits.into_iter().chain(requests);
+        lists.flat_map(BTreeMap::keys).map(|name| ResourceName::from(name.as_str()))
+    };
+    if names().any(|name| name.is_hugepages()) && !names().any(|name| is_compute(&name)) {
         errors.forbidden(path, "HugePages require cpu or memory");
     }
 }
 
 /// `validateContainerResourceName`, `validatePodResourceName`.
-fn validate_name(owner: Owner, name: &str, path: &Path<'_>, errors: &mut Errors) {
-    let breaches = names::qualified_name(name);
-    let standard = name.contains('/')
-        || STANDARD.contains(&name)
-        || is_huge_pages(name)
-        || name.starts_with("requests.hugepages-");
-    let well_formed = breaches.is_empty() && standard;
-    if breaches.is_empty() && !standard {
-        errors.invalid(path, name, "must be a standard resource type or fully qualified");
+fn validate_name(owner: Owner, name: &ResourceName, path: &Path<'_>, errors: &mut Errors) {
+    let text = name.as_str();
+    let qualified = text.contains('/');
+    let breaches = names::qualified_name(text);
+    let well_formed = breaches.is_empty();
+    let standard = qualified
+        || STANDARD.contains(&text)
+        || name.is_hugepages()
+        || text.starts_with("requests.hugepages-");
+    if well_formed && !standard {
+        errors.invalid(path, text, "must be a standard resource type or fully qualified");
     }
     for breach in breaches {
-        errors.invalid(path, name, breach);
+        errors.invalid(path, text, breach);
     }
+    let possible = is_compute(name) || name.is_hugepages();
     match owner {
         Owner::Pod => {
-            if well_formed && !matches!(name, "cpu" | "memory") && !is_huge_pages(name) {
-                errors.not_supported(path, name, &["cpu", "hugepages-", "memory"]);
+            if well_formed && standard && !possible {
+                errors.not_supported(path, text, &["cpu", "hugepages-", "memory"]);
             }
         }
-        Owner::Container if name.contains('/') => {
-            if !is_native(name) && !is_extended(name) {
-                errors.invalid(path, name, "doesn't follow extended resource name standard");
+        Owner::Container if qualified => {
+            if !name.is_native() && !name.is_extended() {
+                errors.invalid(path, text, "doesn't follow extended resource name standard");
             }
         }
         Owner::Container => {
-            if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_pages(name) {
-                errors.invalid(path, name, "must be a standard resource for containers");
+            if !possible && *name != ResourceName::EPHEMERAL_STORAGE {
+                errors.invalid(path, text, "must be a standard resource for containers");
             }
         }
     }
 }
 
 /// `ValidateResourceQuantityValue`, and what holds for huge pages.
-fn validate_quantity(name: &str, quantity: &ApiQuantity, path: &Path<'_>, errors: &mut Errors) {
+fn validate_quantity(
+    name: &ResourceName,
+    quantity: &ApiQuantity,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
     let value = match Quantity::try_from(quantity) {
         Ok(value) => value,
         Err(error) => {
@@ -191,10 +203,10 @@ fn validate_quantity(name: &str, quantity: &ApiQuantity, path: &Path<'_>, errors
     if value < Quantity::ZERO {
         errors.invalid(path, value.to_string(), NOT_NEGATIVE);
     }
-    if is_extended(name) && value.milli_value() % 1000 != 0 {
+    if name.is_extended() && value.milli_value() % 1000 != 0 {
         errors.invalid(path, value.to_string(), "must be an integer");
     }
-    if let Some(size) = name.strip_prefix("hugepages-")
+    if let Some(size) = name.page_size()
         && !is_multiple(value, size)
     {
         let detail = format!("{value} is not positive integer multiple of {name}");
@@ -213,31 +225,37 @@ fn is_multiple(value: Quantity, size: &str) -> bool {
 /// limits one by one. A resource that the pod does not name is not compared.
 fn validate_consistency(
     spec: &v1::PodSpec,
-    limits: Option<&ResourceList>,
-    requests: Option<&ResourceList>,
+    containers: &PodResources,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
+    let own = spec.resources.as_ref();
+    let limits = own.and_then(|resources| resources.limits.as_ref());
+    let requests = own.and_then(|resources| resources.requests.as_ref());
     let quantity_of = |list: Option<&ResourceList>, name: &str| {
         list.and_then(|list| list.get(name)).and_then(|q| Quantity::try_from(q).ok())
     };
+    let options = PodResourcesOptions::default();
+    let mut together = Sums::new();
+    aggregate_container_requests(containers, &options, &mut together);
     let requests_path = path.child("requests");
-    for (name, together) in aggregate(spec, |resources| resources.requests.as_ref()) {
-        let Some(pod) = quantity_of(requests, name).filter(|pod| together > *pod) else { continue };
-        let detail =
-            format!("must be greater than or equal to aggregate container requests of {together}");
-        errors.invalid(&requests_path.key(name), pod.to_string(), detail);
+    for (name, sum) in together.iter() {
+        let pod = quantity_of(requests, name.as_str()).filter(|pod| sum > pod);
+        if let Some(pod) = pod {
+            let detail =
+                format!("must be greater than or equal to aggregate container requests of {sum}");
+            errors.invalid(&requests_path.key(name.as_str()), pod.to_string(), detail);
+        }
     }
+    aggregate_container_limits(containers, &options, &mut together);
     let limits_path = path.child("limits");
-    for (name, together) in aggregate(spec, |resources| resources.limits.as_ref()) {
-        let Some(pod) =
-            quantity_of(limits, name).filter(|pod| is_huge_pages(name) && together > *pod)
-        else {
-            continue;
-        };
-        let detail =
-            format!("must be greater than or equal to aggregate container limits of {together}");
-        errors.invalid(&limits_path.key(name), pod.to_string(), detail);
+    for (name, sum) in together.iter().filter(|(name, _)| name.is_hugepages()) {
+        let pod = quantity_of(limits, name.as_str()).filter(|pod| sum > pod);
+        if let Some(pod) = pod {
+            let detail =
+                format!("must be greater than or equal to aggregate container limits of {sum}");
+            errors.invalid(&limits_path.key(name.as_str()), pod.to_string(), detail);
+        }
     }
     // The apiserver reports these below the pod's resources, where there are no containers.
     let list = path.child("containers");

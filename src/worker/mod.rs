@@ -23,9 +23,9 @@ mod start;
 mod wake;
 
 use alloc::vec::Vec;
+use core::hash::Hasher;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 
 pub use eviction::Eviction;
 pub use operation::{Failure, FailureKind, Operation, Outcome};
@@ -40,9 +40,10 @@ use crate::backoff::{BackOff, BackOffKey, BackOffSettings};
 use crate::event::Event;
 use crate::fnv::Fnv1a;
 use crate::observation::Observation;
-use crate::spec::PodSpec;
+use crate::spec::{ContainerIndex, PodIdentity, PodSpec};
 use crate::status::{
-    PodFailure, PodStatus, StartFailures, StatusInputs, generate_pod_status, terminate_pod,
+    PodFailure, PodPhase, PodStatus, StartFailures, StatusInputs, generate_pod_status,
+    terminate_pod,
 };
 use crate::termination::{GracePeriod, GraceRequest, pod_grace_period};
 use crate::time::Timestamp;
@@ -66,7 +67,7 @@ impl Default for WorkerSettings {
     /// 10 s to 300 s for both, forgotten after 600 s.
     fn default() -> Self {
         Self {
-            crash_loop_back_off: BackOffSettings { ..BackOffSettings::IMAGE_PULL },
+            crash_loop_back_off: BackOffSettings::CRASH_LOOP,
             image_pull_back_off: BackOffSettings::IMAGE_PULL,
             kubelet_started_at: None,
         }
@@ -127,7 +128,7 @@ pub enum WorkerError {
 ///     "metadata": {"name": "web"},
 ///     "spec": {"containers": [{"name": "app", "image": "web:1"}]},
 /// }))?;
-/// let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default())?;
+/// let pod = PodSpec::compile(&pod, FeatureGates::default())?;
 /// let now = Timestamp::from_secs(1_800_000_000);
 ///
 /// let mut worker = PodWorker::default();
@@ -224,6 +225,11 @@ impl PodWorker {
         self.eviction.get_or_insert(eviction);
     }
 
+    /// Was the pod asked to stop, by a deletion or an eviction?
+    pub fn is_stopping(&self) -> bool {
+        self.deletion.is_some() || self.eviction.is_some()
+    }
+
     fn grace_request(&self) -> GraceRequest {
         GraceRequest {
             deletion_grace_period_seconds: self.deletion.map(|d| d.grace_period_seconds),
@@ -250,7 +256,7 @@ impl PodWorker {
         self.program.clear();
         self.actions = PodActions::default();
         self.next_sync = NextSync::OnChange;
-        if self.kind == SyncKind::Pod && (self.deletion.is_some() || self.eviction.is_some()) {
+        if self.kind == SyncKind::Pod && self.is_stopping() {
             self.kind = SyncKind::Terminating;
         }
         match self.kind {
@@ -313,7 +319,7 @@ impl PodWorker {
         observation: &Observation,
         pod_is_terminal: bool,
         now: Timestamp,
-    ) -> crate::PodPhase {
+    ) -> PodPhase {
         let inputs = StatusInputs {
             pod,
             observation,
@@ -412,14 +418,14 @@ impl PodWorker {
     }
 
     /// The key of a container's crash-loop back-off.
-    fn crash_loop_key(pod: &PodSpec, index: crate::ContainerIndex) -> BackOffKey {
-        let mut hash = Fnv1a::default();
-        let identity = pod.identity();
+    fn crash_loop_key(pod: &PodSpec, index: ContainerIndex) -> BackOffKey {
+        let PodIdentity { name, namespace, uid } = pod.identity();
         let container = pod.container(index);
-        [&identity.name, &identity.namespace, &identity.uid, container.name()]
-            .into_iter()
-            .for_each(|text: &SmolStr| hash.text(text));
-        core::hash::Hasher::write_u64(&mut hash, container.back_off_hash());
-        BackOffKey(core::hash::Hasher::finish(&hash))
+        let mut hash = Fnv1a::default();
+        for text in [name, namespace, uid, container.name()] {
+            hash.text(text);
+        }
+        hash.write_u64(container.back_off_hash());
+        BackOffKey(hash.finish())
     }
 }

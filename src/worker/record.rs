@@ -11,6 +11,7 @@ use crate::status::{
     ConditionStatus, PodCondition, PodStatus, condition_type, is_owned_by_kubelet,
 };
 use crate::time::Timestamp;
+use crate::version::KnownBug;
 
 /// A container of a written status may not be shown as running again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +49,7 @@ impl StatusRecord {
         could_have_running_containers: bool,
         now: Timestamp,
     ) -> Result<(), IllegalTransition> {
-        if self.written {
+        if self.written && pod.gates().has_bug(KnownBug::StatusDroppedWhileInitRunsAgain) {
             check_container_state_transitions(pod, &self.own, &status)?;
         }
         status.start_time = self.own.start_time.or(Some(now.truncate_to_second()));

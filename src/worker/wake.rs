@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::PodWorker;
 use crate::spec::PodSpec;
 use crate::time::Timestamp;
-use crate::version::KubernetesVersion;
+use crate::version::KnownBug;
 
 /// When to sync again, if nothing changes before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,8 +48,7 @@ impl PodWorker {
             return;
         }
         let expiry = errors.filter_map(|error| error.back_off_expires).min();
-        // Up to 1.34 the end of a back-off is not looked at.
-        let expiry = expiry.filter(|_| pod.gates().version() >= KubernetesVersion::V1_35);
+        let expiry = expiry.filter(|_| !pod.gates().has_bug(KnownBug::BackOffExpiryIgnored));
         let (at, reason) = match expiry {
             Some(expiry) => {
                 (expiry.max(now).min(now + SYNC_FREQUENCY), NextSyncReason::BackOffExpired)

@@ -196,6 +196,14 @@ spec:
 }
 
 #[test]
+fn an_anchor_that_is_given_again_is_refused_rather_than_mixed_up() {
+    assert_eq!(
+        refused(&with_spec("  containers:\n  - &x {name: a}\n  - &x {name: b}\n  - *x\n")),
+        "line 8: the anchor &x is given a second time: give it another name"
+    );
+}
+
+#[test]
 fn texts_that_are_no_manifest_are_refused_in_one_line() {
     let texts = [
         "",

@@ -1,10 +1,17 @@
 //! What typical mistakes are told, what an update does, and which rules depend on the version.
 
+use std::path::Path;
+
 use k8s_openapi::api::core::v1;
+use podinit::interop::defaults;
 use podinit::interop::manifest::{Object, ReadOptions, read};
-use podinit::validation::{ErrorType, ImageEffect, UpdateEffect, validate, validate_update};
+use podinit::validation::{
+    ErrorType, ImageEffect, TrapKind, UpdateEffect, traps, validate, validate_update,
+};
 use podinit::{Feature, FeatureGates, KubernetesVersion};
 use serde_json::{Value, json};
+
+use crate::conformance::for_each_case;
 
 fn pod(spec: Value) -> v1::Pod {
     serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec})).unwrap()
@@ -404,4 +411,128 @@ fn tolerations_may_be_added_and_their_seconds_change() {
         validate_update(&old, &with(json!([])), gates).unwrap_err().to_string(),
         "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"
     );
+}
+
+#[test]
+fn the_published_manifests_are_valid_and_have_the_traps_they_deserve() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/manifests");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.is_file());
+    files.sort();
+    let mut shown = String::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for document in read(&text, &ReadOptions::strict()).unwrap() {
+            let Object::Pod(pod) = &document.object else { panic!("a pod") };
+            assert_eq!(validate(pod, FeatureGates::default()), Ok(()), "{}", file.display());
+            shown.push_str(&format!("{}\n", file.file_name().unwrap().display()));
+            for trap in traps(pod, FeatureGates::default()) {
+                shown.push_str(&format!("  {trap}\n"));
+            }
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
+fn trapped(pod: &v1::Pod) -> Vec<(String, TrapKind)> {
+    let found = traps(pod, FeatureGates::default());
+    found.into_iter().map(|trap| (trap.field, trap.kind)).collect()
+}
+
+#[test]
+fn a_loop_that_gives_up_is_no_trap() {
+    for (command, endless) in [
+        (json!(["sh", "-c", "until nslookup db; do sleep 2; done"]), true),
+        (json!(["sh", "-c", "while ! nc -z db 5432; do sleep 1; done"]), true),
+        (json!(["timeout", "60", "sh", "-c", "until nslookup db; do sleep 2; done"]), false),
+        (json!(["sh", "-c", "timeout 60 sh -c 'until nslookup db; do sleep 2; done'"]), false),
+        (json!(["sh", "-c", "n=0; while [ $n -lt 30 ]; do sleep 1; n=$((n+1)); done"]), false),
+        (json!(["sh", "-c", "for i in $(seq 30); do nc -z db 1 && exit; sleep 1; done"]), false),
+        (json!(["sh", "-c", "sleep 5"]), false),
+    ] {
+        let waiting = json!({"name": "wait", "image": "busybox", "command": command});
+        let apps = json!([{"name": "web", "image": "web"}]);
+        let found = trapped(&pod(json!({"initContainers": [waiting], "containers": apps})));
+        assert_eq!(!found.is_empty(), endless, "{command}");
+        // A deadline ends the wait; it is another trap.
+        let bounded = pod(json!({
+            "initContainers": [waiting], "containers": apps, "activeDeadlineSeconds": 60
+        }));
+        assert_eq!(
+            trapped(&bounded),
+            [("spec.activeDeadlineSeconds".into(), TrapKind::DeadlineOutsideJob { seconds: 60 })]
+        );
+    }
+}
+
+#[test]
+fn a_deadline_is_no_trap_in_a_pod_of_a_job() {
+    let mut pod = pod(json!({
+        "activeDeadlineSeconds": 60, "containers": [{"name": "web", "image": "web"}]
+    }));
+    assert_eq!(trapped(&pod).len(), 1);
+    let owner = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u"}]);
+    pod.metadata.owner_references = serde_json::from_value(owner).unwrap();
+    assert_eq!(trapped(&pod), []);
+}
+
+#[test]
+fn a_sidecar_that_serves_needs_a_startup_probe_or_a_hook() {
+    let sidecar = |fields: Value| {
+        let mut sidecar = json!({"name": "proxy", "image": "proxy", "restartPolicy": "Always"});
+        for (name, value) in fields.as_object().unwrap() {
+            sidecar[name] = value.clone();
+        }
+        trapped(&pod(json!({
+            "initContainers": [sidecar], "containers": [{"name": "web", "image": "web"}]
+        })))
+    };
+    let act = json!({"exec": {"command": ["true"]}});
+    let not_waited_for = TrapKind::NotWaitedFor { container: "proxy".into() };
+    assert_eq!(
+        sidecar(json!({"readinessProbe": act})),
+        [("spec.initContainers[0]".to_owned(), not_waited_for)]
+    );
+    assert_eq!(sidecar(json!({"readinessProbe": act, "startupProbe": act})), []);
+    assert_eq!(sidecar(json!({"readinessProbe": act, "lifecycle": {"postStart": act}})), []);
+    assert_eq!(sidecar(json!({})), []);
+}
+
+#[test]
+fn what_an_init_container_costs_the_whole_pod_is_told() {
+    let guaranteed = json!({"limits": {"cpu": "1", "memory": "1Gi"}});
+    let found = trapped(&pod(json!({
+        "initContainers": [
+            {"name": "small", "image": "a"},
+            {"name": "large", "image": "a", "resources": {"requests": {"cpu": "2"}}}
+        ],
+        "containers": [{"name": "web", "image": "web", "resources": guaranteed}]
+    })));
+    let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(fields, ["spec.initContainers[1].resources.requests[cpu]", "spec.initContainers"]);
+    assert!(
+        matches!(&found[0].1, TrapKind::InitRequestDominates { container, .. } if container == "large")
+    );
+    assert!(matches!(found[1].1, TrapKind::QosClassLost { .. }));
+}
+
+#[test]
+fn defaults_change_nothing_that_is_validated_and_nothing_the_second_time() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/data/validation.jsonl.gz");
+    let gates = FeatureGates::default();
+    let cases = for_each_case(&path, |line, case| {
+        let mut pod: v1::Pod = serde_json::from_value(case["pod"].clone())?;
+        let before = validate(&pod, gates);
+        defaults::apply(&mut pod, gates);
+        let once = pod.clone();
+        defaults::apply(&mut pod, gates);
+        assert_eq!(pod, once, "line {line}");
+        assert_eq!(validate(&pod, gates), before, "line {line}");
+        // A pod that does not change is refused for what was wrong with it, and for nothing else.
+        assert_eq!(validate_update(&pod, &pod, gates).is_ok(), before.is_ok(), "line {line}");
+        Ok(())
+    });
+    assert!(cases.unwrap_or_else(|error| panic!("{error}")) > 0);
 }

@@ -141,6 +141,15 @@ pub enum ManifestError {
     /// Aliases multiply the text far beyond its length.
     #[error("the manifest's aliases expand to too many values")]
     Aliases,
+    /// Two anchors of a document have the same name, and there are aliases: YAML allows that, but
+    /// the parser would take the wrong one.
+    #[error("line {line}: the anchor &{name} is given a second time: give it another name")]
+    AnchorGivenTwice {
+        /// The anchor.
+        name: String,
+        /// The line of the second one.
+        line: usize,
+    },
     /// A document is a bare value.
     #[error("document {} is no Kubernetes object: it is {found}", document + 1)]
     NotAnObject {

@@ -12,6 +12,8 @@
 //!
 //! Without the feature `yaml` only JSON is read.
 
+#[cfg(feature = "yaml")]
+mod anchors;
 mod error;
 mod locate;
 mod node;
@@ -225,16 +227,22 @@ fn parse_json(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
     Ok(trees)
 }
 
-/// A parser's message without the place, which it writes first in ` at line 1 column 2`.
+/// A parser's message on one line, without the place, which it writes first in
+/// ` at line 1 column 2`.
 fn without_place(message: &str) -> String {
-    let Some((before, rest)) = message.split_once(" at line ") else { return message.to_owned() };
-    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-    let after = after.strip_prefix(" column ").unwrap_or(after);
-    format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+    let digits = |c: char| c.is_ascii_digit();
+    let (before, after) = message.split_once(" at line ").unwrap_or((message, ""));
+    let after = after.trim_start_matches(digits);
+    let after = after.strip_prefix(" column ").unwrap_or(after).trim_start_matches(digits);
+    let chars = before.chars().chain(after.chars());
+    chars.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(feature = "yaml")]
 fn parse_yaml(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
+    if let Some((name, line)) = anchors::given_twice(text) {
+        return Err(ManifestError::AnchorGivenTwice { name: name.to_owned(), line });
+    }
     let mut trees = Vec::new();
     for parser in serde_yaml::Deserializer::from_str(text) {
         let tree = Seed::new(budget).deserialize(parser).map_err(|error| {

@@ -1,6 +1,6 @@
 //! A field's path, as a chain towards the root: written out only where something is wrong.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 /// Longer keys are cut where they are shown: a text full of long keys must not cost its square.
 const SHOWN: usize = 100;
@@ -11,11 +11,11 @@ pub(super) enum Path<'a> {
     /// The document itself.
     Document,
     /// A field of an object.
-    Field(&'a Path<'a>, &'a str),
+    Field(&'a Self, &'a str),
     /// An entry of a map.
-    Key(&'a Path<'a>, &'a str),
+    Key(&'a Self, &'a str),
     /// An item of a list.
-    Index(&'a Path<'a>, usize),
+    Index(&'a Self, usize),
 }
 
 impl<'a> Path<'a> {
@@ -48,9 +48,14 @@ struct Cut<'a>(&'a str);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(SHOWN) {
-            Some((end, _)) => write!(f, "{}…", &self.0[..end]),
-            None => f.write_str(self.0),
+        for (index, c) in self.0.chars().enumerate() {
+            match c {
+                _ if index == SHOWN => return f.write_char('…'),
+                // A message is one line.
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => f.write_char(c)?,
+            }
         }
+        Ok(())
     }
 }

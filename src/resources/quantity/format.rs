@@ -25,7 +25,7 @@ impl fmt::Display for Quantity {
             text.decimal(whole, nanos, self.format)?;
         }
         let text = core::str::from_utf8(&text.bytes[..text.len]).map_err(|_| fmt::Error)?;
-        f.pad_integral(self.whole >= 0, "", text)
+        f.pad_integral(self.whole() >= 0, "", text)
     }
 }
 

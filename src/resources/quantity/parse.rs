@@ -59,10 +59,14 @@ struct Number<'a> {
     negative: bool,
     /// The digits before the point, without leading zeros.
     integer: &'a [u8],
+    /// Their value, if they are at most 18.
+    integer_value: u64,
     /// Whether there were leading zeros.
     zeros: bool,
     /// The digits after the point.
     fraction: &'a [u8],
+    /// The value of all digits as one number, if they are at most 18.
+    value: u64,
     suffix: &'a [u8],
 }
 
@@ -71,6 +75,22 @@ struct Number<'a> {
 fn split(text: &[u8], belongs: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
     let end = text.iter().position(|&byte| !belongs(byte)).unwrap_or(text.len());
     text.split_at(end)
+}
+
+/// Splits off the digits, and appends them to `value`.
+#[inline]
+fn split_digits(text: &[u8], mut value: u64) -> (&[u8], u64, &[u8]) {
+    let mut end = 0;
+    while let Some(byte) = text.get(end) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(digit.into());
+        end += 1;
+    }
+    let (digits, rest) = text.split_at(end);
+    (digits, value, rest)
 }
 
 impl<'a> Number<'a> {
@@ -83,10 +103,10 @@ impl<'a> Number<'a> {
             rest => (false, rest),
         };
         let (zeros, rest) = split(rest, |byte| byte == b'0');
-        let (integer, rest) = split(rest, |byte| byte.is_ascii_digit());
-        let (fraction, suffix) = match rest {
-            [b'.', rest @ ..] => split(rest, |byte| byte.is_ascii_digit()),
-            rest => (&rest[..0], rest),
+        let (integer, integer_value, rest) = split_digits(rest, 0);
+        let (fraction, value, suffix) = match rest {
+            [b'.', rest @ ..] => split_digits(rest, integer_value),
+            rest => (&rest[..0], integer_value, rest),
         };
         if !suffix.is_empty() {
             let (_, rest) = split(suffix, |byte| b"eEinumkKMGTP".contains(&byte));
@@ -98,21 +118,12 @@ impl<'a> Number<'a> {
                 return Err(QuantityError::Format);
             }
         }
-        Ok(Self { negative, integer, zeros: !zeros.is_empty(), fraction, suffix })
+        let zeros = !zeros.is_empty();
+        Ok(Self { negative, integer, integer_value, zeros, fraction, value, suffix })
     }
 
     fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {
         self.integer.iter().chain(self.fraction).map(|digit| digit - b'0')
-    }
-
-    /// All digits as one number, if they surely fit.
-    #[inline]
-    fn mantissa(&self) -> Option<u64> {
-        let fits = self.integer.len() + self.fraction.len() <= 18;
-        let number = |start, digits: &[u8]| {
-            digits.iter().fold(start, |number: u64, digit| number * 10 + u64::from(digit - b'0'))
-        };
-        fits.then(|| number(number(0, self.integer), self.fraction))
     }
 
     /// Zero. But where the value would not fit Kubernetes' quick way of reading, which takes
@@ -133,7 +144,8 @@ impl<'a> Number<'a> {
     #[inline]
     fn times_power_of_ten(&self, exponent: i64) -> Option<(u128, u32)> {
         let scale = exponent.saturating_sub_unsigned(self.fraction.len() as u64);
-        match (self.mantissa(), scale) {
+        let fits = self.integer.len() + self.fraction.len() <= 18;
+        match (fits.then_some(self.value), scale) {
             (Some(mantissa), 0) => Some((mantissa.into(), 0)),
             (Some(mantissa), -3) => {
                 Some(((mantissa / 1000).into(), (mantissa % 1000) as u32 * 1_000_000))
@@ -182,10 +194,7 @@ impl<'a> Number<'a> {
     fn times_power_of_two(&self, exponent: u32) -> (u128, u32) {
         const CAP: u128 = i64::MAX as u128;
         let whole = match self.integer.len() {
-            0..=18 => {
-                let number = self.integer.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
-                u128::from(number) << exponent
-            }
+            0..=18 => u128::from(self.integer_value) << exponent,
             _ => return (CAP, 0),
         };
         // From the last digit to the first, keeping the value of what follows the current digit

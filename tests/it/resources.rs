@@ -1,0 +1,485 @@
+//! What a pod needs: rules that the recorded cases do not single out, versions, errors, laws.
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use podinit::resources::{
+    CgroupSettings, PodResources, PodResourcesOptions, Profile, QosClass, Quantity, ResourceList,
+    ResourceName, effective_container_limits, effective_container_requests, effective_init_limits,
+    effective_init_requests, explain_qos, oom_score_adj, pod_cgroup, pod_limits, pod_requests,
+    pod_requests_of, qos_class,
+};
+use podinit::{Feature, FeatureGates, KubernetesVersion};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+
+const DEFAULT: PodResourcesOptions<'_> = PodResourcesOptions {
+    use_status_resources: false,
+    in_place_pod_level_resources: false,
+    exclude_overhead: false,
+    skip_pod_level_resources: false,
+    skip_container_level_resources: false,
+    non_missing_container_requests: None,
+};
+
+fn pod(json: Value) -> Pod {
+    serde_json::from_value(json).unwrap()
+}
+
+fn compile_for(version: KubernetesVersion, json: Value) -> PodResources {
+    PodResources::compile(&pod(json), version.feature_gates()).unwrap()
+}
+
+fn compile(json: Value) -> PodResources {
+    compile_for(KubernetesVersion::default(), json)
+}
+
+/// A container with requests.
+fn container(name: &str, requests: Value) -> Value {
+    json!({"name": name, "resources": {"requests": requests}})
+}
+
+/// A restartable init container with requests.
+fn sidecar(name: &str, requests: Value) -> Value {
+    json!({"name": name, "restartPolicy": "Always", "resources": {"requests": requests}})
+}
+
+#[test]
+fn a_sidecar_counts_beside_the_init_containers_after_it_and_not_beside_those_before() {
+    let (init, proxy) = (container("i", json!({"cpu": "1"})), sidecar("s", json!({"cpu": "500m"})));
+    let app = container("a", json!({"cpu": "600m"}));
+    let spec = |inits: [&Value; 2]| json!({"spec": {"initContainers": inits, "containers": [app]}});
+    assert_eq!(compile(spec([&proxy, &init])).requests(&DEFAULT).to_string(), "cpu: 1500m");
+    assert_eq!(compile(spec([&init, &proxy])).requests(&DEFAULT).to_string(), "cpu: 1100m");
+}
+
+#[test]
+fn the_effective_init_request_names_the_first_container_that_sets_it() {
+    let pod = compile(json!({"spec": {
+        "initContainers": [
+            container("small", json!({"cpu": "1"})),
+            sidecar("proxy", json!({"cpu": "500m", "memory": "1Gi"})),
+            container("large", json!({"cpu": "1", "memory": "1Gi"})),
+            container("as-large", json!({"cpu": "1"})),
+        ],
+        "containers": [container("a", json!({"cpu": "100m", "memory": "4Gi"}))],
+    }}));
+    let effective: Vec<_> = effective_init_requests(&pod, &DEFAULT)
+        .into_iter()
+        .map(|init| {
+            let name = pod.container_name(init.container);
+            format!("{} {} {name} {}", init.resource, init.quantity, init.decides)
+        })
+        .collect();
+    assert_eq!(effective, ["cpu 1500m large true", "memory 2Gi large false"]);
+    assert_eq!(effective_init_limits(&pod, &DEFAULT), []);
+}
+
+#[test]
+fn container_fn_sees_the_cumulative_value_of_init_containers() {
+    let limits = |cpu: &str| json!({"limits": {"cpu": cpu}, "requests": {"memory": "1Gi"}});
+    let pod = compile(json!({"spec": {
+        "initContainers": [
+            {"name": "s", "restartPolicy": "Always", "resources": limits("1")},
+            {"name": "i", "resources": {}},
+        ],
+        "containers": [{"name": "a", "resources": limits("2")}],
+    }}));
+    let mut list = ResourceList::new();
+    let mut limits = |index| {
+        effective_container_limits(&pod, &DEFAULT, index, &mut list);
+        list.to_string()
+    };
+    assert_eq!([limits(0), limits(1), limits(2)], ["cpu: 1", "cpu: 1", "cpu: 2"]);
+    let missing = [(ResourceName::CPU, "100m".parse().unwrap())].into_iter().collect();
+    let options = PodResourcesOptions { non_missing_container_requests: Some(&missing), ..DEFAULT };
+    effective_container_requests(&pod, &options, 1, &mut list);
+    assert_eq!(list.to_string(), "cpu: 200m, memory: 1Gi");
+    // So the container without a limit does not keep the pod from having a quota.
+    assert_eq!(pod_cgroup(&pod, &CgroupSettings::default()).cpu_quota_us, Some(300_000));
+}
+
+#[test]
+fn an_explicit_zero_is_not_missing_and_a_limit_of_zero_gets_no_overhead() {
+    let pod = compile(json!({"spec": {
+        "overhead": {"cpu": "250m"},
+        "containers": [{"name": "a", "resources":
+            {"requests": {"cpu": "0"}, "limits": {"cpu": "0", "memory": "1Gi"}}}],
+    }}));
+    let defaults: ResourceList =
+        serde_json::from_str(r#"{"cpu":"100m","memory":"200Mi"}"#).unwrap();
+    let options =
+        PodResourcesOptions { non_missing_container_requests: Some(&defaults), ..DEFAULT };
+    assert_eq!(pod.requests(&options).to_string(), "cpu: 250m, memory: 200Mi");
+    assert_eq!(pod.limits(&DEFAULT).to_string(), "cpu: 0, memory: 1Gi");
+    let skip = PodResourcesOptions { skip_container_level_resources: true, ..options };
+    assert_eq!(pod.requests(&skip).to_string(), "cpu: 250m");
+}
+
+#[test]
+fn hugepages_at_pod_level_count_from_1_33() {
+    let json = json!({"spec": {
+        "resources": {"requests": {"cpu": "2", "hugepages-2Mi": "8Mi"}},
+        "containers": [container("a", json!({"cpu": "1", "hugepages-2Mi": "4Mi"}))],
+    }});
+    let requests = |version| compile_for(version, json.clone()).requests(&DEFAULT).to_string();
+    assert_eq!(requests(KubernetesVersion::V1_32), "cpu: 2, hugepages-2Mi: 4Mi");
+    assert_eq!(requests(KubernetesVersion::V1_33), "cpu: 2, hugepages-2Mi: 8Mi");
+}
+
+#[test]
+fn what_counts_of_a_resize_depends_on_the_version() {
+    let json = |pending: &str| {
+        let status = |name: &str| {
+            json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "allocatedResources": {"cpu": "3"}, "resources": {"requests": {"cpu": "2"}}})
+        };
+        json!({
+            "spec": {"initContainers": [sidecar("s", json!({"cpu": "1"}))],
+                "containers": [container("a", json!({"cpu": "4"}))]},
+            "status": {"resize": pending,
+                "conditions": [{"type": "PodResizePending", "status": "True", "reason": pending}],
+                "initContainerStatuses": [status("s")], "containerStatuses": [status("a")]},
+        })
+    };
+    let options = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
+    let requests = |minor, pending| {
+        let mut versions = KubernetesVersion::ALL.into_iter();
+        let version = versions.find(|version| version.minor() == minor).unwrap();
+        let mut gates = version.feature_gates();
+        gates.set(Feature::SidecarContainers, true).unwrap();
+        let pod = PodResources::compile(&pod(json(pending)), gates).unwrap();
+        pod.requests(&options).to_string()
+    };
+    // Without status the pod requests 5 cores; refused for good, what it has counts.
+    assert_eq!([requests(31, "Deferred"), requests(31, "Infeasible")], ["cpu: 5", "cpu: 4"]);
+    assert_eq!([requests(32, "Deferred"), requests(32, "Infeasible")], ["cpu: 5", "cpu: 3"]);
+    assert_eq!([requests(36, "Deferred"), requests(36, "Infeasible")], ["cpu: 7", "cpu: 6"]);
+}
+
+#[test]
+fn pod_level_resources_are_resized_only_if_asked_for() {
+    let pod = compile(json!({
+        "spec": {"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}},
+            "containers": [{"name": "a"}]},
+        "status": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "3"}},
+            "allocatedResources": {"cpu": "4"}},
+    }));
+    let status = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
+    let in_place = PodResourcesOptions { in_place_pod_level_resources: true, ..status };
+    assert_eq!(pod.requests(&status).to_string(), "cpu: 1");
+    assert_eq!(pod.requests(&in_place).to_string(), "cpu: 4");
+    assert_eq!(pod.limits(&in_place).to_string(), "cpu: 3");
+}
+
+#[test]
+fn without_its_gate_a_sidecar_is_a_regular_init_container() {
+    let json = json!({"spec": {
+        "initContainers": [sidecar("s", json!({"cpu": "1"}))],
+        "containers": [container("a", json!({"cpu": "2"}))],
+    }});
+    let pod = compile_for(KubernetesVersion::V1_28, json.clone());
+    assert_eq!(pod.requests(&DEFAULT).to_string(), "cpu: 2");
+    assert!(pod.has_disabled_sidecars());
+    assert!(!compile_for(KubernetesVersion::V1_29, json).has_disabled_sidecars());
+}
+
+#[test]
+fn errors_name_container_field_and_value() {
+    let error = |list: Value| {
+        let json = json!({"spec": {
+            "initContainers": [{"name": "setup", "resources": list}],
+            "containers": [],
+        }});
+        PodResources::compile(&pod(json), FeatureGates::default()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        error(json!({"limits": {"cpu": "lots"}})),
+        "spec.initContainers[0].resources.limits[cpu]: Invalid value: \"lots\": quantities must \
+         match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' \
+         (container \"setup\")"
+    );
+    let most = "170141183460469231731687303715884105727";
+    assert_eq!(
+        error(json!({"requests": {"cpu": most}, "limits": {"cpu": "1"}})),
+        "spec.initContainers[0].resources.limits[cpu]: Invalid value: \"1\": the pod's cpu adds \
+         up beyond 128 bits (container \"setup\")"
+    );
+    let many: serde_json::Map<_, _> =
+        (0..300).map(|index| (format!("example.com/{index:03}"), "1".into())).collect();
+    assert_eq!(
+        error(json!({"requests": many})),
+        "spec.initContainers[0].resources.requests[example.com/256]: Too many: must have at most \
+         256 different resources (container \"setup\")"
+    );
+}
+
+#[test]
+fn a_check_finds_what_the_apiserver_refuses() {
+    let pod = compile(json!({"spec": {
+        "overhead": {"memory": "-1"},
+        "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}},
+        "containers": [{"name": "a", "resources":
+            {"requests": {"cpu": "-1", "memory": "2Gi"}, "limits": {"memory": "1Gi"}}}],
+    }}));
+    let errors: Vec<_> = pod.check().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    spec.containers[0].resources.requests[cpu]: Invalid value: "-1": must be greater than or equal to 0 (container "a")
+    spec.containers[0].resources.requests[memory]: Invalid value: "2Gi": must be less than or equal to memory limit of 1Gi (container "a")
+    spec.resources.requests[cpu]: Invalid value: "2": must be less than or equal to cpu limit of 1
+    spec.overhead[memory]: Invalid value: "-1": must be greater than or equal to 0
+    "#);
+}
+
+#[test]
+fn the_qos_class_is_explained_by_container_and_resource() {
+    let limits = |cpu: &str, memory: &str| json!({"cpu": cpu, "memory": memory});
+    let pod = compile(json!({"spec": {
+        "initContainers": [{"name": "setup", "resources": {"limits": {"cpu": "1"}}}],
+        "containers": [{"name": "app", "resources":
+            {"requests": limits("500m", "1Gi"), "limits": limits("1", "1Gi")}}],
+    }}));
+    let explanation = explain_qos(&pod);
+    let reasons: Vec<_> = explanation.reasons.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(reasons.join("\n"), @r#"
+    container "setup" has no memory limit
+    cpu requests of 500m differ from limits of 2 (container "setup", "app")
+    "#);
+    assert_eq!(explanation.class, QosClass::Burstable);
+
+    let empty = compile(json!({"spec": {"resources": {},
+        "containers": [container("app", json!({"cpu": "1"}))]}}));
+    assert_eq!(qos_class(&empty), QosClass::BestEffort, "empty pod-level resources count alone");
+    let recorded = compile(json!({"spec": {"containers": [{"name": "app"}]},
+        "status": {"qosClass": "Guaranteed"}}));
+    assert_eq!(explain_qos(&recorded).class, QosClass::Guaranteed);
+}
+
+#[test]
+fn node_critical_pods_are_killed_last_and_sidecars_not_before_apps() {
+    let spec = json!({
+        "initContainers": [{"name": "s", "restartPolicy": "Always"}],
+        "containers": [container("a", json!({"memory": "16Gi"}))],
+    });
+    let scores = |version, spec: &Value| {
+        let pod = compile_for(version, json!({"spec": spec}));
+        [0, 1].map(|container| oom_score_adj(&pod, container, 32 << 30))
+    };
+    assert_eq!(scores(KubernetesVersion::V1_31, &spec), [999, 500]);
+    assert_eq!(scores(KubernetesVersion::V1_32, &spec), [500, 500]);
+    let pod = compile(json!({"spec": spec}));
+    assert_eq!(oom_score_adj(&pod, 2, 0), 999, "no such container, no memory");
+    let mut critical = spec;
+    critical["priorityClassName"] = "system-node-critical".into();
+    critical["priority"] = 2_000_001_000.into();
+    assert_eq!(scores(KubernetesVersion::V1_36, &critical), [-997, -997]);
+}
+
+#[test]
+fn the_kubelets_settings_and_gates_shape_the_cgroup() {
+    let limits = json!({"cpu": "2", "memory": "1Gi", "hugepages-2Mi": "4Mi"});
+    let json = json!({"spec": {"containers": [
+        {"name": "a", "resources": {"requests": limits, "limits": limits}}]}});
+    let mut gates = FeatureGates::default();
+    gates.set(Feature::CustomCPUCFSQuotaPeriod, true).unwrap();
+    gates.set(Feature::MemoryQoS, true).unwrap();
+    let pod = PodResources::compile(&pod(json), gates).unwrap();
+    let mut settings = CgroupSettings::default();
+    settings.cpu_cfs_quota_period_us = 10_000;
+    settings.tiered_memory_reservation = true;
+    let cgroup = pod_cgroup(&pod, &settings);
+    assert_eq!((cgroup.cpu_quota_us, cgroup.cpu_period_us), (Some(20_000), Some(10_000)));
+    assert_eq!((cgroup.memory_min_bytes, cgroup.memory_low_bytes), (Some(1 << 30), None));
+    assert_eq!(cgroup.hugepage_limits_bytes, [(2 << 20, 4 << 20)]);
+    assert_eq!((cgroup.cpu_shares, cgroup.cpu_weight()), (2048, 79));
+    settings.cpu_cfs_quota = false;
+    assert_eq!(pod_cgroup(&pod, &settings).cpu_quota_us, Some(-1));
+}
+
+#[test]
+fn a_profile_shows_each_stage_and_what_init_containers_cost() {
+    let limited = |cpu: &str| json!({"requests": {"cpu": cpu}, "limits": {"cpu": cpu}});
+    let pod = compile(json!({"spec": {
+        "overhead": {"cpu": "50m"},
+        "initContainers": [
+            {"name": "fetch", "resources": limited("200m")},
+            {"name": "proxy", "restartPolicy": "Always", "resources": limited("100m")},
+            {"name": "migrate", "resources": {"requests": {"cpu": "1", "memory": "2Gi"}}},
+        ],
+        "containers": [
+            {"name": "app", "resources": {"requests": {"cpu": "250m", "memory": "512Mi"},
+                "limits": {"cpu": "1"}}}],
+    }}));
+    let profile = Profile::of(&pod, &DEFAULT);
+    insta::assert_snapshot!(profile, @"
+    init fetch    cpu: 250m
+    init proxy    cpu: 150m
+    init migrate  cpu: 1150m, memory: 2Gi
+    running       cpu: 400m, memory: 512Mi
+    reserved      cpu: 1150m, memory: 2Gi
+    waste         cpu: 750m, for init migrate only
+    waste         memory: 1536Mi, for init migrate only
+    ");
+    let limits: Vec<_> = profile.stages().iter().map(|stage| stage.limits.to_string()).collect();
+    assert_eq!(limits, ["cpu: 250m", "cpu: 150m", "", "cpu: 1150m"]);
+    assert_eq!(profile.idle(profile.running()).to_string(), "cpu: 750m, memory: 1536Mi");
+}
+
+/// An amount of any form that a valid pod may have.
+fn amount() -> impl Strategy<Value = String> {
+    let suffix = select(vec!["", "m", "k", "M", "Ki", "Mi", "Gi", "e3", "e-3", "u", "n"]);
+    (0..10_000_u32, suffix).prop_map(|(number, suffix)| format!("{number}{suffix}"))
+}
+
+fn amounts() -> impl Strategy<Value = Value> {
+    let names = select(vec!["cpu", "memory", "ephemeral-storage", "example.com/gpu"]);
+    proptest::collection::btree_map(names, amount(), 0..4).prop_map(|map| json!(map))
+}
+
+fn containers(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Value>> {
+    let kind = select(vec![Value::Null, "Always".into()]);
+    proptest::collection::vec((kind, amounts(), amounts()), len).prop_map(|containers| {
+        let container = |(index, (kind, requests, limits)): (usize, (Value, Value, Value))| {
+            json!({"name": format!("c{index}"), "restartPolicy": kind,
+                "resources": {"requests": requests, "limits": limits}})
+        };
+        containers.into_iter().enumerate().map(container).collect()
+    })
+}
+
+/// Any valid pod, as far as resources are concerned.
+fn any_pod() -> impl Strategy<Value = Pod> {
+    let level = prop_oneof![
+        4 => Just(Value::Null),
+        1 => amounts().prop_map(|requests| json!({"requests": requests})),
+    ];
+    let overhead = prop_oneof![2 => Just(Value::Null), 1 => amounts()];
+    (containers(0..5), containers(1..4), level, overhead).prop_map(
+        |(inits, mut apps, level, overhead)| {
+            apps.iter_mut().for_each(|app| app["restartPolicy"] = Value::Null);
+            pod(json!({"spec": {"initContainers": inits, "containers": apps,
+                "resources": level, "overhead": overhead}}))
+        },
+    )
+}
+
+fn requests(pod: &Pod) -> ResourceList {
+    pod_requests_of(pod, FeatureGates::default(), &DEFAULT).unwrap()
+}
+
+fn at_least(more: &ResourceList, less: &ResourceList) -> bool {
+    less.iter().all(|(name, quantity)| more.quantity(name) >= *quantity)
+}
+
+/// The rule as the enhancement proposal states it, written down independently.
+fn by_formula(pod: &Pod, resource: &str) -> Quantity {
+    let spec = pod.spec.as_ref().unwrap();
+    let own = |container: &Container| {
+        let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
+        let quantity = requests.and_then(|requests| requests.get(resource));
+        quantity.map_or(Quantity::ZERO, |quantity| quantity.try_into().unwrap())
+    };
+    let sum = |containers: &mut dyn Iterator<Item = &Container>| {
+        containers.fold(Quantity::ZERO, |sum, c| sum.checked_add(own(c)).unwrap())
+    };
+    let is_sidecar = |c: &&Container| c.restart_policy.as_deref() == Some("Always");
+    let inits = spec.init_containers.as_deref().unwrap_or_default();
+    let running = sum(&mut spec.containers.iter().chain(inits.iter().filter(is_sidecar)));
+    let init_use = (0..inits.len()).map(|index| {
+        let before = sum(&mut inits[..index].iter().filter(is_sidecar));
+        before.checked_add(own(&inits[index])).unwrap()
+    });
+    init_use.fold(running, Ord::max)
+}
+
+proptest! {
+    #[test]
+    fn requests_follow_the_formula(pod in any_pod()) {
+        let options = PodResourcesOptions {
+            exclude_overhead: true, skip_pod_level_resources: true, ..DEFAULT
+        };
+        let requests = pod_requests_of(&pod, FeatureGates::default(), &options).unwrap();
+        for name in ["cpu", "memory", "ephemeral-storage", "example.com/gpu"] {
+            prop_assert_eq!(requests.quantity(name), by_formula(&pod, name), "{}", name);
+        }
+    }
+
+    #[test]
+    fn one_answer_about_an_api_pod_is_that_of_the_compiled_one(pod in any_pod()) {
+        let compiled = PodResources::compile(&pod, FeatureGates::default()).unwrap();
+        prop_assert_eq!(requests(&pod), compiled.requests(&DEFAULT));
+    }
+
+    #[test]
+    fn sums_made_before_are_those_of_the_walk(pod in any_pod()) {
+        // An empty list of defaults changes nothing; a status without resources does not either.
+        let compiled = PodResources::compile(&pod, FeatureGates::default()).unwrap();
+        let (empty, status) = (ResourceList::new(), PodResourcesOptions {
+            use_status_resources: true, ..DEFAULT
+        });
+        let options =
+            PodResourcesOptions { non_missing_container_requests: Some(&empty), ..status };
+        prop_assert_eq!(compiled.requests(&options), compiled.requests(&DEFAULT));
+        prop_assert_eq!(compiled.limits(&options), compiled.limits(&DEFAULT));
+    }
+
+    #[test]
+    fn adding_a_container_never_lowers_a_request(
+        before in any_pod(), added in containers(1..2), is_init: bool, at: Index,
+    ) {
+        let mut after = before.clone();
+        let spec = after.spec.as_mut().unwrap();
+        let added: Container = serde_json::from_value(added[0].clone()).unwrap();
+        let list =
+            if is_init { spec.init_containers.as_mut().unwrap() } else { &mut spec.containers };
+        let at = at.index(list.len() + 1);
+        list.insert(at, added);
+        prop_assert!(at_least(&requests(&after), &requests(&before)));
+    }
+
+    #[test]
+    fn the_order_of_app_containers_changes_nothing(pod in any_pod(), by: Index) {
+        let mut rotated = pod.clone();
+        let apps = &mut rotated.spec.as_mut().unwrap().containers;
+        let by = by.index(apps.len());
+        apps.rotate_left(by);
+        prop_assert_eq!(requests(&rotated), requests(&pod));
+    }
+
+    #[test]
+    fn the_request_is_never_below_any_stage_and_is_reached_by_one(pod in any_pod()) {
+        let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
+        let profile = Profile::of(&pod, &DEFAULT);
+        for stage in profile.stages() {
+            prop_assert!(at_least(&profile.reserved, &stage.requests), "{}", profile);
+        }
+        for (name, reserved) in &profile.reserved {
+            let reached = profile.stages().iter().any(|stage| stage.requests.get(name) == Some(reserved));
+            prop_assert!(reached, "{}", profile);
+        }
+        for waste in &profile.init_waste {
+            let used = profile.running().requests.quantity(&waste.resource);
+            let sum = used.checked_add(waste.quantity);
+            prop_assert_eq!(sum, Ok(profile.reserved.quantity(&waste.resource)));
+        }
+    }
+
+    #[test]
+    fn a_guaranteed_pod_has_nothing_to_explain_and_any_other_has(pod in any_pod()) {
+        let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
+        let explanation = explain_qos(&pod);
+        prop_assert_eq!(explanation.class, qos_class(&pod));
+        prop_assert_eq!(explanation.reasons.is_empty(), explanation.class == QosClass::Guaranteed);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_compiled_pod_allocates_nothing(pod in any_pod()) {
+        let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
+        let mut list = ResourceList::new();
+        let allocations = allocation_counter::measure(|| {
+            pod_requests(&pod, &DEFAULT, &mut list);
+            pod_limits(&pod, &DEFAULT, &mut list);
+            qos_class(&pod);
+        });
+        prop_assert_eq!(allocations.count_total, 0);
+    }
+}
