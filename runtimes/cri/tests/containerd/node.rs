@@ -1,5 +1,6 @@
 //! A containerd of our own: socket, state and image in a temporary folder.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,14 @@ pub struct Node {
     /// Everything is below it.
     pub folder: PathBuf,
     containerd: Mutex<Option<Child>>,
+    /// Those that there were before.
+    network_namespaces: BTreeSet<PathBuf>,
+}
+
+/// containerd makes them here, whatever its own folders.
+fn network_namespaces() -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir("/var/run/netns").into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 impl Node {
@@ -30,7 +39,8 @@ impl Node {
             fs::create_dir_all(folder.join(part))
                 .map_err(|e| format!("{}: {e}", folder.display()))?;
         }
-        let node = Self { folder, containerd: Mutex::new(None) };
+        let node =
+            Self { folder, containerd: Mutex::new(None), network_namespaces: network_namespaces() };
         node.write("containerd.toml", &node.config())?;
         node.start_containerd()?;
         node.import_image()?;
@@ -169,12 +179,19 @@ state = "{folder}/state"
         let mounts = fs::read_to_string("/proc/mounts").map_err(|error| error.to_string())?;
         let mounts = mounts.lines().filter(|line| line.contains(&folder));
         leaks.extend(mounts.map(|mount| format!("mount {mount}")));
+        for namespace in network_namespaces().difference(&self.network_namespaces) {
+            leaks.push(format!("network namespace {}", namespace.display()));
+        }
+        let own = fs::read_link("/proc/self/ns/mnt").map_err(|error| error.to_string())?;
         for process in fs::read_dir("/proc").map_err(|error| error.to_string())?.flatten() {
+            // What has ended meanwhile reads as empty.
             let read = |file| fs::read(process.path().join(file)).unwrap_or_default();
-            let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-            let shim =
-                command.contains("containerd-shim") || command.starts_with("sleep 2147483647");
-            if shim && command.contains(&folder) {
+            let text = |file| String::from_utf8_lossy(&read(file)).replace('\0', " ");
+            let command = text("cmdline");
+            let shim = command.contains("containerd-shim") && command.contains(&folder);
+            // The root of a container is a folder below ours, mounted where only it sees it.
+            let apart = fs::read_link(process.path().join("ns/mnt")).is_ok_and(|ns| ns != own);
+            if shim || (apart && text("mountinfo").contains(&folder)) {
                 leaks.push(format!("process {command}"));
             }
         }
@@ -186,9 +203,6 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Err(why) = self.stop_containerd() {
             eprintln!("containerd: {why}");
-        }
-        if std::env::var_os("PODINIT_KEEP").is_some() {
-            return;
         }
         // Kept if something is mounted below it: that is a leak, and was told.
         if let Err(error) = fs::remove_dir_all(&self.folder) {

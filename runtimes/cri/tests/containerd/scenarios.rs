@@ -248,6 +248,12 @@ fn agent_ended(node: &Node) -> Checked<()> {
     let task = node.ctr(&["tasks", "list"])?;
     let id = container_id(&running, "app")?;
     check("the app runs", task.lines().any(|l| l.contains(&id) && l.contains("RUNNING")), true)?;
+    // What looks for leaks sees what runs.
+    let found = node.leaks()?;
+    let sees = |what: &str| found.iter().any(|leak| leak.starts_with(what));
+    check("container found", sees("container "), true)?;
+    check("shim found", sees("process /usr/bin/containerd-shim"), true)?;
+    check("process found", sees("process sh -c trap 'exit 0' TERM; echo begun"), true)?;
     agent.start()?;
     agent.wait_for_new("the pod to run still", |line| line.has_status("Running"))?;
     check("runs", agent.volume("data", "runs").len(), 1)?;
