@@ -188,8 +188,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let compared = manifest::read_pods(&options.file)
-        .and_then(|pods| pods.iter().try_for_each(|pod| compare(pod, &options)));
+    let compared = manifest::read_pods(&options.file).and_then(|pods| {
+        let file = options.file.display();
+        let compared = pods.iter().try_for_each(|pod| compare(pod, &options));
+        compared.map_err(|why| format!("{file}: {why}"))
+    });
     match compared {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

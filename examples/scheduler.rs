@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 use podinit::FeatureGates;
+use podinit::interop::manifest::{self, ReadOptions};
 use podinit::resources::{
     PodResources, PodResourcesOptions, Profile, ResourceList, ResourceName, default_requests,
 };
@@ -59,6 +61,8 @@ fn numbers_to_text(value: &mut Value) {
 /// The documents of a YAML file.
 fn read<T: DeserializeOwned>(path: &str) -> Result<Vec<T>, Box<dyn Error>> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    // A YAML parser has no limits of its own; those of manifests hold for nodes too.
+    manifest::read(&text, &ReadOptions::lenient()).map_err(|error| format!("{path}: {error}"))?;
     let mut objects = Vec::new();
     for document in serde_yaml::Deserializer::from_str(&text) {
         let mut value = <Value as serde::Deserialize>::deserialize(document)
@@ -216,7 +220,7 @@ fn print_mistakes(
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let nodes_path = args.next().unwrap_or_else(|| format!("{MANIFESTS}/nodes.yaml"));
     let pods_path = args.next().unwrap_or_else(|| format!("{MANIFESTS}/pods.yaml"));
@@ -235,4 +239,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let placements = place(nodes.clone(), &pods, |candidate| &candidate.pod)?;
     print_placement(&nodes, &pods, &placements);
     print_mistakes(nodes, &pods, &placements)
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scheduler: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

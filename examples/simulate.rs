@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1;
 use podinit::sim::{Timeline, View, simulate};
-use podinit::{EventLog, KubernetesVersion, PodSpec, Timestamp, kubectl};
+use podinit::{KubernetesVersion, PodSpec, Timestamp, kubectl};
 
 #[path = "support/manifest.rs"]
 mod manifest;
@@ -148,13 +148,9 @@ fn run(pod: &v1::Pod, options: &Options) -> Result<(), String> {
         print!("\n{yaml}");
     }
     if options.describe {
-        let mut log = EventLog::default();
-        for step in &timeline.steps {
-            step.events.iter().for_each(|event| log.record(event.clone(), step.now));
-        }
         let described = v1::Pod { status: Some(status), ..pod.clone() };
         let now: Timestamp = end.now;
-        print!("\n{}", kubectl::describe(&described, Some(log.records()), now));
+        print!("\n{}", kubectl::describe(&described, Some(timeline.events.records()), now));
     }
     Ok(())
 }

@@ -82,6 +82,8 @@ pub mod sim;
 mod spec;
 mod status;
 pub mod termination;
+#[cfg(feature = "proptest")]
+pub mod testing;
 mod time;
 pub mod validation;
 mod version;

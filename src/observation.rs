@@ -188,8 +188,13 @@ impl Observation {
     pub fn push_named(&mut self, pod: &PodSpec, name: &str, instance: ContainerInstance) {
         match pod.find(name) {
             Some(container) => self.push_instance(container, instance),
-            None => self.strays.push(StrayInstance { name: name.into(), instance }),
+            None => self.push_stray(StrayInstance { name: name.into(), instance }),
         }
+    }
+
+    /// Adds an instance whose name the pod does not have.
+    pub fn push_stray(&mut self, stray: StrayInstance) {
+        self.strays.push(stray);
     }
 
     /// The sandboxes, newest first.

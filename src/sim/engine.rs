@@ -8,6 +8,7 @@ use super::runtime::SimRuntime;
 use super::scenario::{PodEvent, Scenario, ScheduledEvent};
 use super::timeline::{End, Step, Timeline};
 use super::timing::{IdealTiming, SyncTiming};
+use crate::event::EventLog;
 use crate::runtime::{SyncPodError, sync_pod};
 use crate::spec::PodSpec;
 use crate::time::Timestamp;
@@ -60,6 +61,7 @@ pub fn simulate_with(pod: &PodSpec, scenario: &Scenario, timing: &mut impl SyncT
         runtime: SimRuntime::new(pod, scenario),
         worker: PodWorker::new(scenario.settings),
         steps: Vec::new(),
+        recorded: EventLog::default(),
         events: scenario.events.clone(),
         asked_for: None,
         noticed: None,
@@ -67,7 +69,7 @@ pub fn simulate_with(pod: &PodSpec, scenario: &Scenario, timing: &mut impl SyncT
     engine.events.sort_by_key(|event| event.at);
     engine.events.reverse();
     let end = engine.run();
-    Timeline { steps: engine.steps, end }
+    Timeline { steps: engine.steps, events: engine.recorded, end }
 }
 
 struct Engine<'a, T> {
@@ -77,6 +79,7 @@ struct Engine<'a, T> {
     runtime: SimRuntime,
     worker: PodWorker,
     steps: Vec<Step>,
+    recorded: EventLog,
     /// Those to come, the next one last.
     events: Vec<ScheduledEvent>,
     /// When the last sync asked for another one.
@@ -207,7 +210,7 @@ impl<T: SyncTiming> Engine<'_, T> {
 
     /// One sync; stopping a pod and looking at what is left of it are one.
     fn sync(&mut self, now: Timestamp) -> Result<(), SyncPodError<super::SimError>> {
-        let before = self.worker.status().clone();
+        let before = (self.worker.status().clone(), self.worker.api_status().clone());
         let mut kind = self.worker.kind();
         sync_pod(&mut self.worker, &self.pod, &mut self.runtime)?;
         if kind == SyncKind::Pod && self.worker.is_stopping() {
@@ -220,7 +223,12 @@ impl<T: SyncTiming> Engine<'_, T> {
             step.status = after.status;
             step.api_status = after.api_status;
         }
-        if !step.runtime_calls.is_empty() || step.status != before {
+        for event in &step.events {
+            self.recorded.record(event.clone(), now);
+        }
+        // The API server can learn of an end that the kubelet has known for a while.
+        let changed = (&step.status, &step.api_status) != (&before.0, &before.1);
+        if changed || !step.runtime_calls.is_empty() {
             self.steps.push(step);
         }
         Ok(())

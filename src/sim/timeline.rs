@@ -6,14 +6,15 @@ use core::time::Duration;
 
 use super::runtime::RuntimeCall;
 use crate::actions::PodActions;
-use crate::event::Event;
+use crate::event::{Event, EventLog};
 use crate::kubectl::{Columns, columns};
 use crate::spec::PodSpec;
 use crate::status::PodStatus;
 use crate::time::Timestamp;
 use crate::worker::{Deletion, SyncKind, SyncResult};
 
-/// A sync that called the runtime or left another status than before.
+/// A sync that called the runtime, or left another status than before with the kubelet or with the
+/// API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// When, counted from the beginning.
@@ -81,6 +82,8 @@ impl fmt::Display for End {
 pub struct Timeline {
     /// What happened.
     pub steps: Vec<Step>,
+    /// Every event that was recorded, equal ones counted; also those of syncs that are no step.
+    pub events: EventLog,
     /// Why it ended.
     pub end: End,
 }

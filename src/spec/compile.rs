@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use k8s_openapi::api::core::v1;
 use smallvec::SmallVec;
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{
     Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::fnv::Fnv1a;
 use crate::interop::defaults;
+use crate::resources::Quantity;
 use crate::validation::validate;
 use crate::version::{Feature, FeatureGates};
 
@@ -362,7 +363,8 @@ fn handler(handler: &v1::LifecycleHandler) -> LifecycleHandler {
     }
 }
 
-/// Since 1.34 a crash-loop series belongs to the resources too.
+/// Since 1.34 a crash-loop series belongs to the resources too, in the canonical words that the
+/// apiserver has for every quantity.
 fn resources_hash(resources: Option<&v1::ResourceRequirements>, gates: FeatureGates) -> u64 {
     let mut hash = Fnv1a::default();
     if gates.version() >= crate::KubernetesVersion::V1_34 {
@@ -374,7 +376,10 @@ fn resources_hash(resources: Option<&v1::ResourceRequirements>, gates: FeatureGa
             for (name, quantity) in list.into_iter().flatten() {
                 hash.write_usize(kind);
                 hash.text(name);
-                hash.text(&quantity.0);
+                match quantity.0.parse::<Quantity>() {
+                    Ok(quantity) => hash.text(&quantity.to_smolstr()),
+                    Err(_) => hash.text(&quantity.0),
+                }
             }
         }
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::spec::PodSpec;
 use crate::status::{PodCondition, PodFailure, PodPhase, PodStatus, condition_type};
+use crate::version::Feature;
 
 /// A pod is stopped because its node cannot go on with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,13 +77,14 @@ impl Eviction {
 
     /// Writes it into a status that has been generated already; the conditions of readiness follow
     /// at the next one.
-    pub(super) fn apply(&self, status: &mut PodStatus) {
+    pub(super) fn apply(&self, pod: &PodSpec, status: &mut PodStatus) {
         if !(self.keeps_success && status.phase == PodPhase::Succeeded) {
             status.phase = PodPhase::Failed;
         }
         status.reason = self.failure.reason.clone();
         status.message = self.failure.message.clone();
-        let Some(message) = &self.disruption_message else { return };
+        let tells = pod.enabled(Feature::PodDisruptionConditions);
+        let Some(message) = self.disruption_message.as_ref().filter(|_| tells) else { return };
         let disruption = PodCondition::new(condition_type::DISRUPTION_TARGET, true)
             .because("TerminationByKubelet", message.clone());
         let place = status

@@ -337,7 +337,7 @@ impl PodWorker {
             && !pod_is_terminal
             && let Some(eviction) = &self.eviction
         {
-            eviction.apply(&mut status);
+            eviction.apply(pod, &mut status);
         }
         let phase = status.phase;
         let could_have_running_containers = self.kind != SyncKind::Terminated;

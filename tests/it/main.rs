@@ -8,14 +8,26 @@
 )]
 
 mod async_driver;
+mod cli;
 #[path = "../conformance/mod.rs"]
 mod conformance;
+#[cfg(feature = "proptest")]
+mod contract;
+#[cfg(feature = "proptest")]
+mod invariants;
 mod kubectl;
+#[cfg(feature = "proptest")]
+mod lives;
 mod manifest;
 mod manifest_fields;
 mod quantity;
 mod replay;
 mod resources;
+mod scenarios;
 mod scheduler;
+mod support;
 mod termination;
 mod validation;
+mod versions;
+mod worked_cases;
+mod worker;

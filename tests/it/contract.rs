@@ -1,0 +1,205 @@
+//! The contract of runtimes holds for the simulated one, and each rule fires on a runtime that
+//! breaks it.
+
+use std::collections::BTreeSet;
+
+use podinit::sim::{Scenario, SimError, SimRuntime};
+use podinit::termination::TerminationPlan;
+use podinit::testing::{
+    ContractRule, Fault, FaultInjector, FaultPlan, Recorder, RuntimeContract, Trace,
+};
+use podinit::{
+    ContainerIndex, ContainerRuntime, FeatureGates, InstanceState, Observation, PodSpec, Timestamp,
+};
+use serde_json::json;
+use std::time::Duration;
+
+type Id = smol_str::SmolStr;
+
+fn pod() -> PodSpec {
+    let pod = json!({"spec": {"containers": [{"name": "app", "image": "web:1"}]}});
+    let pod = serde_json::from_value(pod).unwrap();
+    PodSpec::compile_unchecked(&pod, FeatureGates::default()).unwrap()
+}
+
+fn sim() -> SimRuntime {
+    SimRuntime::new(&pod(), &Scenario::default())
+}
+
+/// A runtime that breaks one rule.
+struct Broken {
+    sim: SimRuntime,
+    rule: ContractRule,
+    observed: u32,
+    clock: i64,
+    removed: BTreeSet<Id>,
+}
+
+impl Broken {
+    fn breaks(&self, rule: ContractRule) -> bool {
+        self.rule == rule
+    }
+}
+
+impl ContainerRuntime for Broken {
+    type Error = SimError;
+
+    fn now(&mut self) -> Timestamp {
+        self.clock -= 1;
+        let wrong = self.breaks(ContractRule::ClockGoesForward);
+        if wrong { Timestamp::from_secs(self.clock) } else { self.sim.now() }
+    }
+
+    fn observe(&mut self, pod: &PodSpec, seen: &mut Observation) -> Result<(), SimError> {
+        self.observed += 1;
+        let mut real = Observation::new();
+        self.sim.observe(pod, &mut real)?;
+        let container = pod.find("app").unwrap();
+        let mut sandboxes = real.sandboxes().to_vec();
+        let mut instances = real.instances(container).to_vec();
+        match self.rule {
+            ContractRule::EmptyAtFirst if sandboxes.is_empty() => {
+                sandboxes.push(Default::default());
+            }
+            ContractRule::SandboxIsReady => sandboxes.iter_mut().for_each(|s| s.has_ip = false),
+            ContractRule::SandboxStops => sandboxes.iter_mut().for_each(|s| s.ready = true),
+            ContractRule::NewestFirst => sandboxes.reverse(),
+            ContractRule::CreatedInstance => {
+                instances.iter_mut().for_each(|i| i.state = InstanceState::Running);
+            }
+            ContractRule::StartedInstance => instances.iter_mut().for_each(|i| i.started_at = None),
+            ContractRule::StoppedInstance => {
+                instances.iter_mut().for_each(|i| i.state = InstanceState::Unknown);
+            }
+            ContractRule::RemovedInstance => instances.retain(|_| self.removed.is_empty()),
+            ContractRule::ObservingChangesNothing => instances.retain(|_| self.observed == 1),
+            _ => {}
+        }
+        sandboxes.into_iter().for_each(|sandbox| seen.push_sandbox(sandbox));
+        instances.into_iter().for_each(|instance| seen.push_instance(container, instance));
+        Ok(())
+    }
+
+    fn run_pod_sandbox(&mut self, pod: &PodSpec, attempt: u32) -> Result<Id, SimError> {
+        let id = self.sim.run_pod_sandbox(pod, attempt)?;
+        Ok(if self.breaks(ContractRule::FreshIds) { "always".into() } else { id })
+    }
+
+    fn stop_pod_sandbox(&mut self, pod: &PodSpec, id: &str) -> Result<(), SimError> {
+        self.sim.stop_pod_sandbox(pod, id)
+    }
+
+    fn stop_containers(&mut self, pod: &PodSpec, plan: &TerminationPlan) -> Result<(), SimError> {
+        self.sim.stop_containers(pod, plan)
+    }
+
+    fn remove_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        id: &str,
+        keep_log: bool,
+    ) -> Result<(), SimError> {
+        self.removed.insert(id.into());
+        let keeps_all = self.breaks(ContractRule::CountsFromLogs);
+        self.sim.remove_container(pod, container, id, keep_log || keeps_all)
+    }
+
+    fn image_present(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+    ) -> Result<bool, SimError> {
+        let lost = self.breaks(ContractRule::PulledImageIsPresent);
+        Ok(!lost && self.sim.image_present(pod, container)?)
+    }
+
+    fn pull_image(&mut self, pod: &PodSpec, container: ContainerIndex) -> Result<u64, SimError> {
+        self.sim.pull_image(pod, container)
+    }
+
+    fn create_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        sandbox: &str,
+        restart_count: Option<u32>,
+    ) -> Result<Id, SimError> {
+        self.sim.create_container(pod, container, sandbox, restart_count)
+    }
+
+    fn start_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        id: &str,
+    ) -> Result<(), SimError> {
+        self.sim.start_container(pod, container, id)
+    }
+}
+
+#[test]
+fn the_simulated_runtime_keeps_the_contract() {
+    let pod = pod();
+    assert_eq!(RuntimeContract::new(&pod).check(sim), Ok(()));
+}
+
+#[test]
+fn a_recorder_and_an_injector_without_faults_keep_the_contract() {
+    let pod = pod();
+    let wrapped =
+        || FaultInjector::new(Recorder::new(sim(), Trace::new(self::pod())), FaultPlan::none());
+    assert_eq!(RuntimeContract::new(&pod).check(wrapped), Ok(()));
+}
+
+#[test]
+fn every_rule_of_the_contract_fires_on_a_runtime_that_breaks_it() {
+    let pod = pod();
+    let contract = RuntimeContract::new(&pod);
+    for rule in ContractRule::ALL {
+        let mut broken =
+            Broken { sim: sim(), rule: *rule, observed: 0, clock: 0, removed: BTreeSet::new() };
+        let found = contract.check_rule(*rule, &mut broken).expect_err(rule.name());
+        assert_eq!(found.rule, *rule);
+    }
+}
+
+#[test]
+fn a_call_that_fails_breaks_the_contract_in_its_own_words() {
+    let pod = pod();
+    let faulty = || FaultInjector::new(sim(), FaultPlan::none().at(0, Fault::Fails));
+    let found = RuntimeContract::new(&pod).check(faulty).unwrap_err();
+    assert_eq!(found.to_string(), "empty-at-first: observe failed: injected: Fails");
+}
+
+#[test]
+fn a_lost_answer_has_done_its_work_and_a_failed_call_has_not() {
+    let pod = pod();
+    for (fault, sandboxes) in [(Fault::AnswerLost, 1), (Fault::Fails, 0)] {
+        let mut runtime = FaultInjector::new(sim(), FaultPlan::none().at(0, fault));
+        assert!(runtime.run_pod_sandbox(&pod, 0).is_err());
+        let mut seen = Observation::new();
+        runtime.observe(&pod, &mut seen).unwrap();
+        assert_eq!(seen.sandboxes().len(), sandboxes);
+    }
+}
+
+#[test]
+fn a_slow_call_takes_time_and_a_vanished_instance_is_gone() {
+    let pod = pod();
+    let faults =
+        FaultPlan::none().at(0, Fault::Slow(Duration::from_secs(5))).at(3, Fault::InstanceVanishes);
+    let mut runtime = FaultInjector::new(sim(), faults).waiting(|sim, takes| {
+        let now = sim.now() + takes;
+        sim.advance_to(now);
+    });
+    let before = runtime.now();
+    let app = pod.find("app").unwrap();
+    let sandbox = runtime.run_pod_sandbox(&pod, 0).unwrap();
+    assert_eq!(runtime.now(), before + Duration::from_secs(5));
+    let id = runtime.create_container(&pod, app, &sandbox, None).unwrap();
+    runtime.start_container(&pod, app, &id).unwrap();
+    let mut seen = Observation::new();
+    runtime.observe(&pod, &mut seen).unwrap();
+    assert!(seen.instances(app).is_empty());
+}

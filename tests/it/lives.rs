@@ -1,0 +1,235 @@
+//! Properties over random lives.
+
+use std::time::Duration;
+
+use podinit::sim::{PodEvent, Scenario, simulate};
+use podinit::testing::{
+    Controller, DrivenRuntime, Kubelet, Life, LifeShape, PodShape, Trace, apply_worker_events,
+    check, lives, observations, pods, reachable_observations, worker_events,
+};
+use podinit::{
+    ActionContext, KubernetesVersion, PodPhase, PodSpec, PodStatus, PodWorker, StartFailures,
+    StatusInputs, Timestamp, compute_pod_actions, generate_pod_status, validation,
+};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+/// Lives of all kinds of pods.
+fn any_lives() -> impl Strategy<Value = Life> {
+    lives(&LifeShape { until: 150, ..LifeShape::default() })
+}
+
+/// Lives in which calls of the runtime go wrong.
+fn troubled_lives() -> impl Strategy<Value = Life> {
+    lives(&LifeShape { max_faults: 4, until: 120, ..LifeShape::default() })
+}
+
+/// Without what older versions do not have.
+fn old_lives() -> impl Strategy<Value = Life> {
+    use KubernetesVersion as V;
+    let pods = PodShape {
+        container_restart_policies: false,
+        restart_rules: false,
+        restart_all: false,
+        ..PodShape::FULL
+    };
+    let versions =
+        vec![V::V1_37, V::V1_35, V::V1_34, V::V1_33, V::V1_32, V::V1_31, V::V1_30, V::V1_29];
+    lives(&LifeShape { pods, versions, until: 100, ..LifeShape::default() })
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..ProptestConfig::default()
+    }
+}
+
+#[track_caller]
+fn keeps_the_rules(trace: &Trace) -> Result<(), TestCaseError> {
+    check(trace).map_err(|violation| TestCaseError::fail(format!("{violation}\n{trace}")))
+}
+
+/// A kubelet that does something to its worker before each sync.
+struct Meddled<F>(Kubelet, F);
+
+impl<F: FnMut(&PodSpec, &mut PodWorker)> Controller for Meddled<F> {
+    fn sync(&mut self, pod: &PodSpec, runtime: &mut DrivenRuntime) {
+        (self.1)(pod, self.0.worker_mut());
+        self.0.sync(pod, runtime);
+    }
+    fn told(&mut self, event: PodEvent, now: Timestamp) {
+        self.0.told(event, now);
+    }
+    fn wakes_at(&self) -> Option<Timestamp> {
+        self.0.wakes_at()
+    }
+    fn status(&self) -> Option<&PodStatus> {
+        self.0.status()
+    }
+    fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+fn kubelet() -> Kubelet {
+    Kubelet::new(Scenario::default().settings)
+}
+
+proptest! {
+    #![proptest_config(config(256))]
+
+    #[test]
+    fn every_life_keeps_every_invariant(life in any_lives()) {
+        keeps_the_rules(&life.drive_kubelet().unwrap())?;
+    }
+
+    #[test]
+    fn lives_with_faulty_runtimes_keep_every_invariant(life in troubled_lives()) {
+        keeps_the_rules(&life.drive_kubelet().unwrap())?;
+    }
+
+    #[test]
+    fn lives_under_older_and_newer_versions_keep_every_invariant(life in old_lives()) {
+        keeps_the_rules(&life.drive_kubelet().unwrap())?;
+    }
+
+    #[test]
+    fn storing_and_restoring_the_worker_at_every_sync_changes_nothing(life in troubled_lives()) {
+        let store = |_: &PodSpec, worker: &mut PodWorker| {
+            let stored = serde_json::to_string(worker).unwrap();
+            *worker = serde_json::from_str(&stored).unwrap();
+        };
+        let stored = life.drive(&mut Meddled(kubelet(), store)).unwrap();
+        prop_assert_eq!(life.drive_kubelet().unwrap(), stored);
+    }
+
+    #[test]
+    fn the_same_life_is_the_same_each_time(life in any_lives()) {
+        prop_assert_eq!(life.drive_kubelet().unwrap(), life.drive_kubelet().unwrap());
+        let spec = life.spec().unwrap();
+        let scenario = life.scenario(&spec);
+        prop_assert_eq!(simulate(&spec, &scenario), simulate(&spec, &scenario));
+    }
+
+    #[test]
+    fn a_terminal_phase_stays_in_what_is_simulated(life in any_lives()) {
+        let spec = life.spec().unwrap();
+        let timeline = simulate(&spec, &life.scenario(&spec));
+        let mut before: Option<PodPhase> = None;
+        for step in &timeline.steps {
+            let phase = step.api_status.phase;
+            prop_assert!(before.is_none_or(|old| !old.is_terminal() || old == phase));
+            before = Some(phase);
+        }
+    }
+
+    #[test]
+    fn asking_twice_with_the_same_facts_gives_the_same_answer(
+        (life, observation) in reachable_observations(&LifeShape::default())
+    ) {
+        let spec = life.spec().unwrap();
+        let ask = || compute_pod_actions(&spec, &observation, ActionContext::default());
+        prop_assert_eq!(ask(), ask());
+        let mut once = PodWorker::default();
+        let now = Timestamp::from_secs(2_000_000_000);
+        once.sync(&spec, &observation, now);
+        let mut twice = once.clone();
+        twice.sync(&spec, &observation, now);
+        prop_assert_eq!(once.actions(), twice.actions());
+        prop_assert_eq!(once.status().phase, twice.status().phase);
+    }
+
+    #[test]
+    fn every_pod_is_valid(pod in pods(&PodShape::FULL)) {
+        let mut admitted = pod;
+        let gates = KubernetesVersion::V1_36.feature_gates();
+        podinit::interop::defaults::apply(&mut admitted, gates);
+        prop_assert_eq!(validation::validate(&admitted, gates), Ok(()));
+    }
+
+    #[test]
+    fn a_printed_pod_reads_as_the_same_pod(pod in pods(&PodShape::FULL)) {
+        use podinit::interop::manifest::{Object, ReadOptions, read};
+        let text = podinit::testing::manifest(&pod);
+        let documents = read(&text, &ReadOptions::strict()).unwrap();
+        let Object::Pod(read) = &documents[0].object else { panic!("not a pod") };
+        let spec = |pod| PodSpec::compile_unchecked(pod, KubernetesVersion::V1_36.feature_gates());
+        prop_assert_eq!(spec(&pod).unwrap(), spec(read).unwrap());
+    }
+
+    #[test]
+    fn wild_observations_have_an_answer_too(
+        (pod, observation) in pods(&PodShape::FULL).prop_flat_map(|pod| {
+            let gates = KubernetesVersion::V1_36.feature_gates();
+            let spec = PodSpec::compile_unchecked(&pod, gates).unwrap();
+            let observation = observations(&spec);
+            (Just(spec), observation)
+        })
+    ) {
+        let decide = || compute_pod_actions(&pod, &observation, ActionContext::default());
+        prop_assert_eq!(decide(), decide());
+        let earlier = PodStatus::default();
+        let inputs = StatusInputs {
+            pod: &pod,
+            observation: &observation,
+            earlier: &earlier,
+            api: &earlier,
+            start_failures: &StartFailures::default(),
+            deletion_requested: false,
+            pod_is_terminal: false,
+            kubelet_started_at: None,
+        };
+        let status = generate_pod_status(&inputs, None);
+        prop_assert_eq!(status.container_statuses.len(), pod.app_containers().len());
+    }
+
+    #[test]
+    fn a_worker_takes_any_sequence_of_events(
+        (pod, events) in pods(&PodShape::FULL).prop_flat_map(|pod| {
+            let gates = KubernetesVersion::V1_36.feature_gates();
+            let spec = PodSpec::compile_unchecked(&pod, gates).unwrap();
+            let events = worker_events(&spec, 40);
+            (Just(spec), events)
+        })
+    ) {
+        let begins_at = Timestamp::from_secs(500);
+        let mut worker = PodWorker::default();
+        let ends_at = apply_worker_events(&mut worker, &pod, &events, begins_at);
+        prop_assert!(ends_at >= begins_at);
+        let mut again = PodWorker::default();
+        apply_worker_events(&mut again, &pod, &events, begins_at);
+        prop_assert_eq!(worker, again);
+    }
+}
+
+#[test]
+fn a_life_prints_as_a_manifest_and_a_command_line() {
+    let pod = serde_json::from_value(serde_json::json!({"metadata": {"name": "web"}, "spec": {
+        "restartPolicy": "Never",
+        "containers": [{"name": "app", "image": "web:1", "restartPolicy": "OnFailure"}],
+    }}))
+    .unwrap();
+    let mut life = Life::new(pod);
+    let script = podinit::testing::Script { lasts: Some(7), failures: 1, exit_code: 3 };
+    life.scripts.insert("app".into(), script);
+    for (at, event) in [
+        (20, PodEvent::SandboxLost),
+        (30, PodEvent::KubeletRestarted),
+        (40, PodEvent::PodDeleted { grace_period_seconds: 30 }),
+    ] {
+        life.upsets.push(podinit::testing::Upset { at, event });
+    }
+    life.faults = life.faults.at(3, podinit::testing::Fault::Slow(Duration::from_secs(2)));
+    assert_eq!(
+        life.to_string(),
+        "\
+{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {restartPolicy: Never,
+containers: [{name: app, image: 'web:1', restartPolicy: OnFailure}]}}
+# simulate FILE.yaml --run app=7s --fail app=3x1 --reboot 20s --delete 40s --until 10m --kubernetes 1.36
+# and at 30s: KubeletRestarted
+# and call 3: Slow(2s)
+"
+    );
+}
