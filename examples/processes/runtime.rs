@@ -278,7 +278,7 @@ impl ContainerRuntime for ProcessRuntime {
     }
 
     fn run_pod_sandbox(&mut self, pod: &PodSpec, attempt: u32) -> Result<SmolStr, ProcessError> {
-        let id = format_smolstr!("sandbox-{attempt}");
+        let id = format_smolstr!("sandbox-{attempt}-{}", now().as_nanos());
         let host_network = pod.host_network();
         let sandbox = Sandbox { id: id.clone(), ready: true, attempt, has_ip: true, host_network };
         self.sandboxes.insert(0, sandbox);
@@ -363,8 +363,10 @@ impl ContainerRuntime for ProcessRuntime {
             return Ok(());
         };
         let process = self.processes.remove(at);
+        if keep_log {
+            return Ok(());
+        }
         match fs::remove_file(&process.log) {
-            _ if keep_log => Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(io_error(&process.log)(error))
             }
@@ -403,6 +405,7 @@ impl ContainerRuntime for ProcessRuntime {
         fs::create_dir_all(&logs).map_err(io_error(&logs))?;
         let restart_count = restart_count.unwrap_or_else(|| after_newest_log(&logs));
         let log = logs.join(format!("{restart_count}.log"));
+        File::create(&log).map_err(io_error(&log))?;
         let created = now();
         let id = format_smolstr!("process://{}-{}", spec.name(), created.as_nanos());
         let mut instance = ContainerInstance::new(id.clone(), sandbox_id, InstanceState::Created);
@@ -428,7 +431,8 @@ impl ContainerRuntime for ProcessRuntime {
             return Err(ProcessError::NoInstance(id.into()));
         };
         let argv = [starting.command.command.clone(), starting.command.args.clone()].concat();
-        let log = File::create(&starting.log).map_err(io_error(&starting.log))?;
+        let log =
+            File::options().append(true).open(&starting.log).map_err(io_error(&starting.log))?;
         let errors = log.try_clone().map_err(io_error(&starting.log))?;
         let mut process = process(&starting.command, &argv).map_err(ProcessError::Config)?;
         let child = match process.stdout(log).stderr(errors).spawn() {
@@ -474,4 +478,35 @@ fn after_newest_log(folder: &Path) -> u32 {
     let logs = fs::read_dir(folder).into_iter().flatten().flatten();
     let numbers = logs.filter_map(|log| log.path().file_stem()?.to_str()?.parse::<u32>().ok());
     numbers.max().map_or(0, |newest| newest.saturating_add(1))
+}
+
+#[cfg(all(test, feature = "proptest"))]
+mod tests {
+    use podinit::FeatureGates;
+    use podinit::testing::RuntimeContract;
+
+    use super::*;
+
+    #[test]
+    fn processes_keep_to_the_contract_of_runtimes() {
+        let command = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"];
+        let pod: v1::Pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "contract", "uid": "u"},
+            "spec": {
+                "initContainers": [{"name": "init", "image": "none", "command": command}],
+                "containers": [{"name": "app", "image": "none", "command": command}],
+            },
+        }))
+        .unwrap();
+        let spec = PodSpec::compile_unchecked(&pod, FeatureGates::default()).unwrap();
+        let folder = std::env::temp_dir().join(format!("podinit-contract-{}", std::process::id()));
+        let mut made = 0;
+        let kept = RuntimeContract::new(&spec).check(|| {
+            made += 1;
+            ProcessRuntime::new(pod.clone(), folder.join(made.to_string())).unwrap()
+        });
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(kept, Ok(()));
+        assert!(made > 1);
+    }
 }

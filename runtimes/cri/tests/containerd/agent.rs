@@ -10,7 +10,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1;
 use podinit::interop::defaults;
 use podinit::sim::{Scenario, simulate};
-use podinit::{FeatureGates, PodSpec};
+use podinit::testing::{Fact, Invariant, Trace};
+use podinit::{FeatureGates, PodSpec, PodStatus, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -157,12 +158,16 @@ impl<'a> Agent<'a> {
         series
     }
 
-    /// What the simulation says of this pod's columns.
-    pub fn simulated(&self, scenario: &Scenario) -> Checked<Vec<String>> {
+    fn compiled(&self) -> Checked<PodSpec> {
         let gates = FeatureGates::default();
         let mut pod = self.pod.clone();
         defaults::apply(&mut pod, gates);
-        let spec = PodSpec::compile_unchecked(&pod, gates).map_err(|error| error.to_string())?;
+        PodSpec::compile_unchecked(&pod, gates).map_err(|error| error.to_string())
+    }
+
+    /// What the simulation says of this pod's columns.
+    pub fn simulated(&self, scenario: &Scenario) -> Checked<Vec<String>> {
+        let spec = self.compiled()?;
         let columns = simulate(&spec, scenario).steps.into_iter().map(|step| {
             let columns = step.api_columns(&spec);
             format!("{} {} {}", columns.ready, columns.status, columns.restarts.count)
@@ -181,39 +186,22 @@ impl<'a> Agent<'a> {
         Err(format!("columns differ\n  real:      {real:?}\n  simulated: {simulated:?}"))
     }
 
-    /// What holds in every life of a pod.
+    /// What holds in every life of a pod, as far as statuses alone tell.
     pub fn invariants(&self) -> Checked<()> {
-        let lines = self.lines();
-        for (before, after) in lines.iter().zip(lines.iter().skip(1)) {
-            let phase = |line: &Line| line.pod_status.phase.clone().unwrap_or_default();
-            let terminal = |phase: &str| phase == "Succeeded" || phase == "Failed";
-            if terminal(&phase(before)) && phase(after) != phase(before) {
-                return Err(format!("{} after {}", phase(after), phase(before)));
-            }
-            let statuses = before.pod_status.init_container_statuses.iter().flatten();
-            for old in statuses.chain(before.pod_status.container_statuses.iter().flatten()) {
-                let Some(new) = after.container(&old.name) else {
-                    return Err(format!("the status of {} is gone", old.name));
-                };
-                if new.restart_count < old.restart_count {
-                    return Err(format!("{}: fewer restarts than before", old.name));
-                }
-            }
+        let mut trace = Trace::new(self.compiled()?);
+        for (position, line) in self.lines().iter().enumerate() {
+            let status = PodStatus::try_from(&line.pod_status).map_err(|e| e.to_string())?;
+            let at = Timestamp::UNIX_EPOCH + Duration::from_secs(position as u64);
+            trace.push(at, Fact::StatusWritten(Box::new(status)));
         }
-        for line in &lines {
-            let running = |status: &v1::ContainerStatus| {
-                status.state.as_ref().is_some_and(|state| state.running.is_some())
-            };
-            let apps = line.pod_status.container_statuses.iter().flatten();
-            let waiting =
-                line.pod_status.conditions.iter().flatten().any(|condition| {
-                    condition.type_ == "Initialized" && condition.status == "False"
-                });
-            if waiting && apps.into_iter().any(running) {
-                return Err(format!("an app runs before the pod is initialized: {line:?}"));
-            }
-        }
-        Ok(())
+        let of_statuses = [
+            Invariant::PhaseGoesForward,
+            Invariant::PhaseFitsContainers,
+            Invariant::ConditionsAgree,
+            Invariant::RestartCountsGrow,
+        ];
+        let mut checked = of_statuses.iter().map(|invariant| invariant.check(&trace));
+        checked.try_for_each(|checked| checked.map_err(|violation| violation.to_string()))
     }
 
     /// The lines of a file in an `emptyDir` volume.
