@@ -74,6 +74,7 @@ mod go_duration;
 pub mod interop;
 pub mod kubectl;
 mod observation;
+mod probe;
 pub mod resources;
 mod runtime;
 pub mod scheduler;
@@ -111,7 +112,10 @@ pub use explain::{Explanation, explain};
 pub use observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
-pub use runtime::{ContainerRuntime, SyncPodError, sync_pod};
+pub use probe::{ContainerProbes, ProbeKind};
+pub use runtime::{
+    AsyncContainerRuntime, ContainerRuntime, SyncPodError, sync_pod, sync_pod_async,
+};
 pub use spec::{
     Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
     ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,

@@ -1,4 +1,4 @@
-//! The trait that callers implement, and the driver over it.
+//! The traits that callers implement, blocking and async, and the driver over them.
 
 use core::fmt;
 
@@ -112,6 +112,163 @@ pub trait ContainerRuntime {
     }
 }
 
+/// A [`ContainerRuntime`] whose calls wait without blocking a thread.
+///
+/// Each method has the contract of the method of the same name there. Write them as `async fn`:
+///
+/// ```
+/// # use podinit::termination::TerminationPlan;
+/// # use podinit::{ContainerIndex, Observation, PodSpec, Timestamp};
+/// # struct MyRuntime;
+/// impl podinit::AsyncContainerRuntime for MyRuntime {
+///     type Error = std::io::Error;
+///
+///     async fn observe(
+///         &mut self,
+///         pod: &PodSpec,
+///         observation: &mut Observation,
+///     ) -> Result<(), Self::Error> {
+///         // ask, and wait for the answer
+///         Ok(())
+///     }
+/// #   fn now(&mut self) -> Timestamp { Timestamp::UNIX_EPOCH }
+/// #   async fn run_pod_sandbox(&mut self, _: &PodSpec, _: u32)
+/// #       -> Result<smol_str::SmolStr, Self::Error> { Ok("1".into()) }
+/// #   async fn stop_pod_sandbox(&mut self, _: &PodSpec, _: &str) -> Result<(), Self::Error> { Ok(()) }
+/// #   async fn stop_containers(&mut self, _: &PodSpec, _: &TerminationPlan)
+/// #       -> Result<(), Self::Error> { Ok(()) }
+/// #   async fn remove_container(&mut self, _: &PodSpec, _: ContainerIndex, _: &str, _: bool)
+/// #       -> Result<(), Self::Error> { Ok(()) }
+/// #   async fn image_present(&mut self, _: &PodSpec, _: ContainerIndex)
+/// #       -> Result<bool, Self::Error> { Ok(true) }
+/// #   async fn pull_image(&mut self, _: &PodSpec, _: ContainerIndex)
+/// #       -> Result<u64, Self::Error> { Ok(0) }
+/// #   async fn create_container(&mut self, _: &PodSpec, _: ContainerIndex, _: &str, _: Option<u32>)
+/// #       -> Result<smol_str::SmolStr, Self::Error> { Ok("2".into()) }
+/// #   async fn start_container(&mut self, _: &PodSpec, _: ContainerIndex, _: &str)
+/// #       -> Result<(), Self::Error> { Ok(()) }
+///     // and so on
+/// }
+/// ```
+///
+/// The futures are [`Send`], so that any executor can run them; the compiler refuses an `async fn`
+/// whose future is not. A runtime that is bound to one thread drives a [`PodWorker`] itself, with a
+/// loop as short as the one of [`sync_pod`].
+///
+/// # Dropped calls
+/// Whoever syncs can give up at any time, which drops the future of the call under way. The call
+/// may then have been carried out or not, but it must not go on beside later calls in a way that
+/// they do not see: what the next [`observe`](Self::observe) reports must hold until the next call
+/// or until a container changes by itself. A runtime that cannot take a request back once it is
+/// sent either reports what came of it or waits for it at the next call.
+pub trait AsyncContainerRuntime: Send {
+    /// See [`ContainerRuntime::Error`].
+    type Error: fmt::Display + Send;
+
+    /// See [`ContainerRuntime::now`]. Not a future: a clock is read at once.
+    fn now(&mut self) -> Timestamp;
+
+    /// See [`ContainerRuntime::observe`].
+    ///
+    /// # Errors
+    /// If the runtime cannot be asked.
+    fn observe(
+        &mut self,
+        pod: &PodSpec,
+        observation: &mut Observation,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::run_pod_sandbox`].
+    ///
+    /// # Errors
+    /// If it could not be made.
+    fn run_pod_sandbox(
+        &mut self,
+        pod: &PodSpec,
+        attempt: u32,
+    ) -> impl Future<Output = Result<SmolStr, Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::stop_pod_sandbox`].
+    ///
+    /// # Errors
+    /// If it may still be running.
+    fn stop_pod_sandbox(
+        &mut self,
+        pod: &PodSpec,
+        sandbox_id: &str,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::stop_containers`].
+    ///
+    /// # Errors
+    /// If one of them may still be running.
+    fn stop_containers(
+        &mut self,
+        pod: &PodSpec,
+        plan: &TerminationPlan,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::remove_container`].
+    ///
+    /// # Errors
+    /// If it may still be there.
+    fn remove_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        id: &str,
+        keep_log: bool,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::image_present`].
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    fn image_present(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::pull_image`].
+    ///
+    /// # Errors
+    /// If it could not be pulled.
+    fn pull_image(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::create_container`].
+    ///
+    /// # Errors
+    /// If it could not be created.
+    fn create_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        sandbox_id: &str,
+        restart_count: Option<u32>,
+    ) -> impl Future<Output = Result<SmolStr, Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::start_container`].
+    ///
+    /// # Errors
+    /// If it could not be started, or its hook failed.
+    fn start_container(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        id: &str,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// See [`ContainerRuntime::failure_kind`].
+    fn failure_kind(&self, _error: &Self::Error) -> FailureKind {
+        FailureKind::Plain
+    }
+}
+
 /// A sync did not come about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -122,6 +279,51 @@ pub enum SyncPodError<E> {
     /// The worker refused an outcome: a fault of this crate.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+}
+
+/// The one driver. With `.await` behind it, it is that of an [`AsyncContainerRuntime`]; without, of
+/// a [`ContainerRuntime`].
+macro_rules! drive {
+    ($worker:ident, $pod:ident, $runtime:ident $(, .$await:tt)?) => {{
+        let mut observation = Observation::new();
+        $runtime.observe($pod, &mut observation)$(.$await)?.map_err(SyncPodError::Observe)?;
+        $worker.sync($pod, &observation, $runtime.now());
+        loop {
+            let now = $runtime.now();
+            let Some(operation) = $worker.next_operation($pod, now) else { return Ok(()) };
+            let result = match &operation {
+                Operation::StopContainers(plan) => {
+                    $runtime.stop_containers($pod, plan)$(.$await)?.map(|()| Outcome::Done)
+                }
+                Operation::StopPodSandbox { sandbox_id } => {
+                    $runtime.stop_pod_sandbox($pod, sandbox_id)$(.$await)?.map(|()| Outcome::Done)
+                }
+                Operation::RemoveContainer { container, id, keep_log } => $runtime
+                    .remove_container($pod, *container, id, *keep_log)$(.$await)?
+                    .map(|()| Outcome::Done),
+                Operation::RunPodSandbox { attempt } => {
+                    $runtime.run_pod_sandbox($pod, *attempt)$(.$await)?.map(Outcome::Sandbox)
+                }
+                Operation::CheckImage { container } => {
+                    $runtime.image_present($pod, *container)$(.$await)?.map(Outcome::ImagePresent)
+                }
+                Operation::PullImage { container } => $runtime
+                    .pull_image($pod, *container)$(.$await)?
+                    .map(|size| Outcome::Pulled { size }),
+                Operation::CreateContainer { container, sandbox_id, restart_count } => $runtime
+                    .create_container($pod, *container, sandbox_id, *restart_count)$(.$await)?
+                    .map(Outcome::Created),
+                Operation::StartContainer { container, id } => {
+                    $runtime.start_container($pod, *container, id)$(.$await)?.map(|()| Outcome::Done)
+                }
+            };
+            let outcome = result.unwrap_or_else(|error| {
+                let kind = $runtime.failure_kind(&error);
+                Outcome::Failed(Failure { kind, message: error.to_smolstr() })
+            });
+            $worker.record($pod, outcome, $runtime.now())?;
+        }
+    }};
 }
 
 /// Syncs a pod once: observes it, writes its status, decides, and carries the decision out in the
@@ -136,47 +338,41 @@ pub fn sync_pod<R: ContainerRuntime>(
     pod: &PodSpec,
     runtime: &mut R,
 ) -> Result<(), SyncPodError<R::Error>> {
-    let mut observation = Observation::new();
-    runtime.observe(pod, &mut observation).map_err(SyncPodError::Observe)?;
-    worker.sync(pod, &observation, runtime.now());
-    loop {
-        let now = runtime.now();
-        let Some(operation) = worker.next_operation(pod, now) else { return Ok(()) };
-        let outcome = perform(pod, runtime, &operation);
-        let now = runtime.now();
-        worker.record(pod, outcome, now)?;
-    }
+    drive!(worker, pod, runtime)
 }
 
-/// Carries out one operation.
-fn perform<R: ContainerRuntime>(pod: &PodSpec, runtime: &mut R, operation: &Operation) -> Outcome {
-    let result = match operation {
-        Operation::StopContainers(plan) => {
-            runtime.stop_containers(pod, plan).map(|()| Outcome::Done)
-        }
-        Operation::StopPodSandbox { sandbox_id } => {
-            runtime.stop_pod_sandbox(pod, sandbox_id).map(|()| Outcome::Done)
-        }
-        Operation::RemoveContainer { container, id, keep_log } => {
-            runtime.remove_container(pod, *container, id, *keep_log).map(|()| Outcome::Done)
-        }
-        Operation::RunPodSandbox { attempt } => {
-            runtime.run_pod_sandbox(pod, *attempt).map(Outcome::Sandbox)
-        }
-        Operation::CheckImage { container } => {
-            runtime.image_present(pod, *container).map(Outcome::ImagePresent)
-        }
-        Operation::PullImage { container } => {
-            runtime.pull_image(pod, *container).map(|size| Outcome::Pulled { size })
-        }
-        Operation::CreateContainer { container, sandbox_id, restart_count } => runtime
-            .create_container(pod, *container, sandbox_id, *restart_count)
-            .map(Outcome::Created),
-        Operation::StartContainer { container, id } => {
-            runtime.start_container(pod, *container, id).map(|()| Outcome::Done)
-        }
-    };
-    result.unwrap_or_else(|error| {
-        Outcome::Failed(Failure { kind: runtime.failure_kind(&error), message: error.to_smolstr() })
-    })
+/// [`sync_pod`] over an [`AsyncContainerRuntime`]. The future is [`Send`].
+///
+/// The future can be dropped at any point, as by a timeout or a `select`: the operation under way
+/// then counts as one of which nothing is known, everything before it as recorded, and the sync as
+/// not over ([`PodWorker::next_sync`] says [`Now`](crate::NextSync::Now)). The next sync observes
+/// what became of the operation and goes on from there, which asks of the runtime what
+/// [`AsyncContainerRuntime`] says of dropped calls.
+///
+/// ```
+/// use podinit::{AsyncContainerRuntime, NextSync, PodSpec, PodWorker, sync_pod_async};
+///
+/// /// Any executor can run this, also one that moves tasks between threads.
+/// async fn sync_until_settled<R: AsyncContainerRuntime>(
+///     pod: &PodSpec,
+///     runtime: &mut R,
+/// ) -> PodWorker {
+///     let mut worker = PodWorker::default();
+///     while worker.next_sync() == NextSync::Now {
+///         if sync_pod_async(&mut worker, pod, runtime).await.is_err() {
+///             break;
+///         }
+///     }
+///     worker
+/// }
+/// ```
+///
+/// # Errors
+/// Only if the pod could not be observed.
+pub async fn sync_pod_async<R: AsyncContainerRuntime>(
+    worker: &mut PodWorker,
+    pod: &PodSpec,
+    runtime: &mut R,
+) -> Result<(), SyncPodError<R::Error>> {
+    drive!(worker, pod, runtime, .await)
 }

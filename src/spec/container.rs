@@ -54,7 +54,7 @@ pub enum ImagePullPolicy {
 }
 
 /// What the crate needs to know of a probe. Running it is the caller's work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Probe {
     /// `initialDelaySeconds`.
     pub initial_delay_seconds: i32,

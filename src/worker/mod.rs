@@ -247,8 +247,9 @@ impl PodWorker {
 
     /// Begins a sync: writes the status, then decides what is done.
     ///
-    /// A sync that was under way is dropped; what was recorded of it counts. Syncing more often
-    /// than needed is harmless.
+    /// A sync that was under way is dropped, with the operation that it waits for; what was recorded
+    /// of it counts. What became of that operation is in the observation. Syncing more often than
+    /// needed is harmless.
     pub fn sync(&mut self, pod: &PodSpec, observation: &Observation, now: Timestamp) {
         self.results.clear();
         self.events.clear();
@@ -406,9 +407,10 @@ impl PodWorker {
         self.refused
     }
 
-    /// When to sync again, if nothing changes before.
+    /// When to sync again, if nothing changes before. While a sync is under way: at once, for it is
+    /// given up if another one begins.
     pub fn next_sync(&self) -> NextSync {
-        self.next_sync
+        if self.program.is_over() { self.next_sync } else { NextSync::Now }
     }
 
     fn event(&mut self, event: Event) {

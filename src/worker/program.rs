@@ -71,6 +71,11 @@ impl Program {
         self.under_way = None;
     }
 
+    /// Is there nothing left to do?
+    pub(super) fn is_over(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// The steps of `SyncPod`: kills, removals, pruning, sandbox, ephemeral, init, app containers.
     pub(super) fn load(
         &mut self,

@@ -7,6 +7,7 @@
     reason = "tests, and a harness shared with an example"
 )]
 
+mod async_driver;
 mod cli;
 #[path = "../conformance/mod.rs"]
 mod conformance;
