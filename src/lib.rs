@@ -26,7 +26,7 @@
 //! |---|---|
 //! | a question about one moment | pure functions: [`compute_pod_actions`], [`pod_phase`], [`generate_pod_status`], [`kubectl::columns`], [`resources::pod_requests`], [`validation::validate`] |
 //! | a loop of your own | [`PodWorker`]: [`sync`](PodWorker::sync), [`next_operation`](PodWorker::next_operation), [`record`](PodWorker::record), [`next_sync`](PodWorker::next_sync) |
-//! | a container runtime | [`ContainerRuntime`] and [`sync_pod`] |
+//! | a container runtime | [`ContainerRuntime`] and [`sync_pod`], or [`AsyncContainerRuntime`] and [`sync_pod_async`] |
 //! | a what-if | [`sim::simulate`]: a whole life on a virtual clock |
 //! | a question why | [`explain`] |
 //!
