@@ -9,6 +9,8 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod kubectl;
 mod manifest;
 mod manifest_fields;
