@@ -136,7 +136,7 @@ impl Ends {
 /// What came of the pods of a fleet, or of some of them.
 ///
 /// Summaries can be [merged](Self::merge) in any order; how pods are divided among runs changes
-/// nothing but [`states`](Self::states).
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FleetSummary {
     /// How many pods.
