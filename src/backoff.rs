@@ -216,6 +216,11 @@ impl<K: PartialEq> BackOff<K> {
         self.entries.retain(|entry| entry.key != *key);
     }
 
+    /// Drops all entries.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// Are there no entries?
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -28,6 +28,7 @@
 //! | a loop of your own | [`PodWorker`]: [`sync`](PodWorker::sync), [`next_operation`](PodWorker::next_operation), [`record`](PodWorker::record), [`next_sync`](PodWorker::next_sync) |
 //! | a container runtime | [`ContainerRuntime`] and [`sync_pod`], or [`AsyncContainerRuntime`] and [`sync_pod_async`] |
 //! | a what-if | [`sim::simulate`]: a whole life on a virtual clock |
+//! | very many pods | `sim::fleet`, with the feature `fleet`: start-up times, STATUS and restarts of millions |
 //! | a question why | [`explain`] |
 //!
 //! # Example
@@ -98,6 +99,8 @@ pub mod docs {
     pub mod semantics {}
     #[doc = include_str!("../docs/differences.md")]
     pub mod differences {}
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
 }
 
 pub use actions::{

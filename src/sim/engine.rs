@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 use crate::worker::{Deletion, NextSync, PodWorker, SyncKind, WorkerSettings};
 
 /// So often a pod is synced at one instant at the most.
-const MAX_SYNCS_AT_ONCE: usize = 12;
+pub(super) const MAX_SYNCS_AT_ONCE: usize = 12;
 
 /// Runs a pod through a scenario, from its acceptance by the kubelet to its end, until nothing more
 /// can happen, or to the scenario's limits.

@@ -6,6 +6,8 @@
 //! says, so a timeline shows what Kubernetes itself makes of a pod.
 
 mod engine;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod runtime;
 mod scenario;
 mod timeline;

@@ -1,5 +1,8 @@
 //! A container runtime on a virtual clock.
 
+#[cfg(feature = "fleet")]
+pub(super) mod abstraction;
+
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
@@ -8,12 +11,12 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
-use super::scenario::{ContainerScript, ProbeScript, Scenario};
+use super::scenario::{ContainerScript, Scenario};
 use crate::observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox,
 };
 use crate::runtime::ContainerRuntime;
-use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
 
@@ -63,7 +66,7 @@ pub struct Changes {
 }
 
 /// What a container is like now, and what its script still holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SimContainer {
     script: ContainerScript,
     pull_failures: u32,
@@ -77,7 +80,7 @@ struct SimContainer {
     instances: SmallVec<[SimInstance; 2]>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SimInstance {
     instance: ContainerInstance,
     /// When it ends by itself, and how.
@@ -86,8 +89,9 @@ struct SimInstance {
     probes: SmallVec<[(Timestamp, Probe, ProbeResult); 2]>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Probe {
+/// A probe of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Probe {
     Startup,
     Readiness,
     Liveness,
@@ -97,7 +101,7 @@ enum Probe {
 ///
 /// The type of its ids is `fakeRuntime`; a sandbox is named `<pod>_<namespace>_<uid>_<attempt>`, an
 /// instance that, and `_<container>_<restartCount>`. No id comes twice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SimRuntime {
     now: Timestamp,
     containers: Vec<SimContainer>,
@@ -251,6 +255,16 @@ impl SimRuntime {
     }
 }
 
+impl ContainerInstance {
+    fn set_probe(&mut self, probe: Probe, result: ProbeResult) {
+        *match probe {
+            Probe::Startup => &mut self.startup_probe,
+            Probe::Readiness => &mut self.readiness_probe,
+            Probe::Liveness => &mut self.liveness_probe,
+        } = Some(result);
+    }
+}
+
 impl SimInstance {
     fn catch_up(&mut self, now: Timestamp, changes: &mut Changes) {
         if !self.instance.is_running() {
@@ -261,11 +275,7 @@ impl SimInstance {
         for (at, probe, result) in &self.probes {
             // What was due when the run had ended does not happen.
             if *at <= until && end.is_none_or(|end| *at < end) {
-                *match probe {
-                    Probe::Startup => &mut self.instance.startup_probe,
-                    Probe::Readiness => &mut self.instance.readiness_probe,
-                    Probe::Liveness => &mut self.instance.liveness_probe,
-                } = Some(*result);
+                self.instance.set_probe(*probe, *result);
                 changes.probed = true;
             }
         }
@@ -293,22 +303,34 @@ impl SimInstance {
     }
 }
 
-/// The changes that a probe's script asks for in a run that begins now.
-fn probe_changes(
-    script: ProbeScript,
-    probe: Probe,
+/// Only restartable init containers and app containers are probed after their start.
+fn is_probed_after_start(declared: &Container) -> bool {
+    declared.kind() != ContainerKind::Init
+}
+
+/// The changes of probes that a script asks for in a run that begins now.
+pub(super) fn probe_changes(
+    declared: &Container,
+    script: &ContainerScript,
     now: Timestamp,
 ) -> impl Iterator<Item = (Timestamp, Probe, ProbeResult)> {
-    let at = |after: Option<Duration>, result| after.map(|after| (now + after, probe, result));
-    let mut changes: SmallVec<[_; 2]> = [
-        at(script.succeeds_after, ProbeResult::Success),
-        at(script.fails_after, ProbeResult::Failure),
+    let later = is_probed_after_start(declared);
+    [
+        (declared.startup_probe().is_some(), Probe::Startup, script.startup_probe),
+        (later && declared.readiness_probe().is_some(), Probe::Readiness, script.readiness_probe),
+        (later && declared.liveness_probe().is_some(), Probe::Liveness, script.liveness_probe),
     ]
     .into_iter()
-    .flatten()
-    .collect();
-    changes.sort_by_key(|(at, ..)| *at);
-    changes.into_iter()
+    .filter(|(probed, ..)| *probed)
+    .flat_map(move |(_, probe, script)| {
+        let at = |after: Option<Duration>, result| after.map(|after| (now + after, probe, result));
+        let success = at(script.succeeds_after, ProbeResult::Success);
+        let failure = at(script.fails_after, ProbeResult::Failure);
+        // In the order of time; at one instant the failure comes last.
+        let failure_first = script.fails_after < script.succeeds_after;
+        let both = if failure_first { [failure, success] } else { [success, failure] };
+        both.into_iter().flatten()
+    })
 }
 
 impl ContainerRuntime for SimRuntime {
@@ -483,34 +505,22 @@ impl ContainerRuntime for SimRuntime {
         };
         let run = script.run(*starts);
         *starts += 1;
-        started.ends = run.lasts.map(|lasts| {
-            let word = if run.exit_code == 0 { "Completed" } else { "Error" };
-            let exit = Exit {
-                exit_code: run.exit_code,
-                reason: run.reason.clone().unwrap_or(SmolStr::new_static(word)),
-                message: SmolStr::default(),
-                finished_at: Some(now + lasts),
-            };
-            (now + lasts, exit)
-        });
+        started.ends = run.lasts.map(|lasts| (now + lasts, run.exit(now + lasts)));
         let instance = &mut started.instance;
         instance.state = InstanceState::Running;
         instance.started_at = Some(now);
         if declared.startup_probe().is_some() {
             instance.startup_probe = Some(ProbeResult::Unknown);
-            started.probes.extend(probe_changes(script.startup_probe, Probe::Startup, now));
         }
-        // Only restartable init containers and app containers are probed after their start.
-        if declared.kind() != ContainerKind::Init {
+        if is_probed_after_start(declared) {
             if declared.readiness_probe().is_some() {
                 instance.readiness_probe = Some(ProbeResult::Failure);
-                started.probes.extend(probe_changes(script.readiness_probe, Probe::Readiness, now));
             }
             if declared.liveness_probe().is_some() {
                 instance.liveness_probe = Some(ProbeResult::Success);
-                started.probes.extend(probe_changes(script.liveness_probe, Probe::Liveness, now));
             }
         }
+        started.probes.extend(probe_changes(declared, script, now));
         self.changes += 1;
         Ok(())
     }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::observation::Exit;
 use crate::time::Timestamp;
 use crate::worker::{Eviction, WorkerSettings};
 
@@ -28,6 +29,17 @@ impl Run {
     /// Ends by itself.
     pub const fn ends(after: Duration, exit_code: i32) -> Self {
         Self { lasts: Some(after), exit_code, reason: None }
+    }
+
+    /// How it ends, if it is let.
+    pub(super) fn exit(&self, at: Timestamp) -> Exit {
+        let word = if self.exit_code == 0 { "Completed" } else { "Error" };
+        Exit {
+            exit_code: self.exit_code,
+            reason: self.reason.clone().unwrap_or(SmolStr::new_static(word)),
+            message: SmolStr::default(),
+            finished_at: Some(at),
+        }
     }
 }
 

@@ -63,6 +63,14 @@ impl StartFailures {
         self.0.retain(|(index, _)| *index != container);
     }
 
+    /// Forgets why in words.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn clear_messages(&mut self) {
+        self.0.iter_mut().for_each(|(_, failure)| failure.message = SmolStr::default());
+        // The order of failures says nothing.
+        self.0.sort_by_key(|(container, _)| *container);
+    }
+
     /// Forgets everything, as a kubelet that restarts does.
     pub fn clear(&mut self) {
         self.0.clear();

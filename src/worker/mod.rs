@@ -14,6 +14,8 @@
 //! time, as when a kubelet restarts: what is lost is its memory of back-off and start failures.
 //! Or it is serialised between two syncs and goes on as if nothing had happened.
 
+#[cfg(feature = "fleet")]
+mod abstraction;
 mod eviction;
 mod operation;
 mod program;
@@ -27,10 +29,14 @@ use core::hash::Hasher;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "fleet")]
+pub(crate) use abstraction::Renaming;
 pub use eviction::Eviction;
 pub use operation::{Failure, FailureKind, Operation, Outcome};
 pub use record::IllegalTransition;
 pub use result::{SyncAction, SyncError, SyncResult};
+#[cfg(feature = "fleet")]
+pub(crate) use wake::wake_after_errors;
 pub use wake::{NextSync, NextSyncReason};
 
 use crate::actions::{

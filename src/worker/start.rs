@@ -70,6 +70,12 @@ impl ImagePulls {
         Self { back_off: BackOff::new(settings), last_errors: Vec::new() }
     }
 
+    /// The image's next pull is held back from `at`.
+    #[cfg(feature = "fleet")]
+    pub(super) fn hold_back(&mut self, pod: &PodSpec, container: ContainerIndex, at: Timestamp) {
+        self.back_off.advance(Self::key(pod, container), at, at);
+    }
+
     /// The containers of a pod that have the same image share a series.
     fn key(pod: &PodSpec, container: ContainerIndex) -> BackOffKey {
         let mut hash = Fnv1a::default();

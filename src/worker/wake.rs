@@ -40,6 +40,19 @@ const BACK_OFF_PERIOD: Duration = Duration::from_secs(10);
 /// The longest that it waits for a back-off to end (`syncFrequency`).
 const SYNC_FREQUENCY: Duration = Duration::from_secs(60);
 
+/// When a pod is synced again whose sync failed; `expiry`: when the first of the back-offs ends
+/// that held a container back.
+pub(crate) fn wake_after_errors(
+    pod: &PodSpec,
+    expiry: Option<Timestamp>,
+    now: Timestamp,
+) -> (Timestamp, NextSyncReason) {
+    match expiry.filter(|_| !pod.gates().has_bug(KnownBug::BackOffExpiryIgnored)) {
+        Some(expiry) => (expiry.max(now).min(now + SYNC_FREQUENCY), NextSyncReason::BackOffExpired),
+        None => (now + BACK_OFF_PERIOD, NextSyncReason::Retry),
+    }
+}
+
 impl PodWorker {
     /// The sync is over: asks for the next one if something failed. No delay is jittered.
     pub(super) fn wake_after(&mut self, pod: &PodSpec, now: Timestamp) {
@@ -48,13 +61,7 @@ impl PodWorker {
             return;
         }
         let expiry = errors.filter_map(|error| error.back_off_expires).min();
-        let expiry = expiry.filter(|_| !pod.gates().has_bug(KnownBug::BackOffExpiryIgnored));
-        let (at, reason) = match expiry {
-            Some(expiry) => {
-                (expiry.max(now).min(now + SYNC_FREQUENCY), NextSyncReason::BackOffExpired)
-            }
-            None => (now + BACK_OFF_PERIOD, NextSyncReason::Retry),
-        };
+        let (at, reason) = wake_after_errors(pod, expiry, now);
         self.wake_no_later_than(at, reason);
     }
 

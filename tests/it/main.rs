@@ -13,6 +13,8 @@ mod cli;
 mod conformance;
 #[cfg(feature = "proptest")]
 mod contract;
+#[cfg(feature = "fleet")]
+mod fleet;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod kubectl;
