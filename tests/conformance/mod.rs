@@ -6,7 +6,7 @@
 
 mod actions;
 mod backoff;
-mod case;
+pub mod case;
 mod phase;
 mod print;
 mod quantity;

@@ -11,6 +11,7 @@
 mod conformance;
 #[cfg(feature = "proptest")]
 mod contract;
+mod fuzz;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod kubectl;
@@ -18,6 +19,8 @@ mod kubectl;
 mod lives;
 mod manifest;
 mod manifest_fields;
+#[cfg(feature = "proptest")]
+mod plausible;
 mod replay;
 mod termination;
 mod validation;
