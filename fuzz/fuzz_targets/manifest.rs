@@ -1,5 +1,6 @@
 #![no_main]
 
+#[allow(dead_code, reason = "each target has its own function")]
 #[path = "../../tests/fuzz/mod.rs"]
 mod targets;
 

@@ -164,7 +164,7 @@ pub fn status(data: &[u8]) {
     assert_eq!(again, status);
     let pod = v1::Pod { status: Some(api), ..v1::Pod::default() };
     let now = Timestamp::from_secs(1_000);
-    let _ = kubectl::describe(&pod, None, now).to_string();
+    let _ = kubectl::describe(&pod, None, now);
     if let Ok(spec) = PodSpec::compile_unchecked(&pod, KubernetesVersion::V1_36.feature_gates()) {
         let _ = kubectl::columns(&spec, &status, None, now).to_string();
         let worker = PodWorker::resume(Default::default(), status);

@@ -143,7 +143,7 @@ proptest! {
 
     #[test]
     fn every_pod_is_valid(pod in pods(&PodShape::FULL)) {
-        let mut admitted = pod.clone();
+        let mut admitted = pod;
         let gates = KubernetesVersion::V1_36.feature_gates();
         podinit::interop::defaults::apply(&mut admitted, gates);
         prop_assert_eq!(validation::validate(&admitted, gates), Ok(()));
