@@ -62,7 +62,7 @@ pub struct Upset {
 /// {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {
 /// initContainers: [{name: migrate, image: 'db-tools:1'}],
 /// containers: [{name: app, image: 'web:1'}]}}
-/// # simulate FILE.yaml --run migrate=3s --fail migrate=1x2 --until 10m --kubernetes 1.36
+/// ## simulate FILE.yaml --run migrate=3s --fail migrate=1x2 --until 10m --kubernetes 1.36
 /// ");
 /// # Ok::<(), serde_json::Error>(())
 /// ```

@@ -70,6 +70,8 @@
 //!
 //! - [`Recorder`] writes the trace of any [`ContainerRuntime`](crate::ContainerRuntime), also of a
 //!   real one; [`FaultInjector`] lets its calls go wrong.
+//! - [`check_statuses`] says whether a kubelet could have written a series of statuses, as
+//!   `kubectl get pod -w -o json` shows them.
 //! - [`RuntimeContract`] checks an implementation of `ContainerRuntime` call by call.
 //! - [`observations`], [`reachable_observations`] and [`worker_events`] feed single decisions and
 //!   the worker.
@@ -79,6 +81,7 @@ mod drive;
 mod fault;
 mod invariant;
 mod life;
+mod plausible;
 mod recorder;
 mod rules;
 mod strategies;
@@ -90,6 +93,7 @@ pub use drive::{Controller, DrivenRuntime, Kubelet, drive};
 pub use fault::{Fault, FaultInjector, FaultPlan, FaultyError};
 pub use invariant::{Invariant, Violation, check};
 pub use life::{Life, Script, Upset, manifest};
+pub use plausible::{Implausible, Problem, check_statuses, read_watch};
 pub use recorder::Recorder;
 pub use strategies::{
     LifeShape, PodShape, WorkerEvent, apply_worker_events, lives, lives_of, observations, pods,

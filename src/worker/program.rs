@@ -69,6 +69,7 @@ impl Program {
     pub(super) fn clear(&mut self) {
         self.steps.clear();
         self.under_way = None;
+        self.sandbox_id = SmolStr::default();
     }
 
     /// Is there nothing left to do?

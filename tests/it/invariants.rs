@@ -91,7 +91,7 @@ impl Story {
         })
     }
 
-    fn told_to_stop(self, name: &str) -> Self {
+    fn asked_to_stop(self, name: &str) -> Self {
         let (container, nth) = (self.trace.pod().find(name).unwrap(), self.nth(name) - 1);
         let id = format!("{name}-{nth}").into();
         self.then(Fact::StopRequested { container, id, scope: StopScope::Pod })
@@ -216,7 +216,7 @@ fn apps_after_init_fires_while_a_sidecar_has_not_started() {
 
 #[test]
 fn sidecars_stop_last_fires_on_one_that_stops_before_the_app() {
-    Story::initialized("Always").runs("app").keeps_the_rules().told_to_stop("second").breaks(
+    Story::initialized("Always").runs("app").keeps_the_rules().asked_to_stop("second").breaks(
         Invariant::SidecarsStopLast,
         "restartable init container second was asked to stop before container app was",
     );
@@ -226,9 +226,9 @@ fn sidecars_stop_last_fires_on_one_that_stops_before_the_app() {
 fn sidecars_stop_last_fires_on_the_wrong_order_of_sidecars() {
     Story::initialized("Always")
         .runs("app")
-        .told_to_stop("app")
+        .asked_to_stop("app")
         .keeps_the_rules()
-        .told_to_stop("first")
+        .asked_to_stop("first")
         .breaks(
             Invariant::SidecarsStopLast,
             "restartable init container first was asked to stop before container second was",

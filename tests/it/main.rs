@@ -15,6 +15,7 @@ mod conformance;
 mod contract;
 #[cfg(feature = "fleet")]
 mod fleet;
+mod fuzz;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod kubectl;
@@ -22,6 +23,8 @@ mod kubectl;
 mod lives;
 mod manifest;
 mod manifest_fields;
+#[cfg(feature = "proptest")]
+mod plausible;
 mod quantity;
 mod replay;
 mod resources;
