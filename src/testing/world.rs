@@ -297,8 +297,13 @@ impl<'a> World<'a> {
             // knows any more that it has run.
             self.start_over();
         }
-        // Nothing is left, so the pod begins anew, be it in the same sandbox.
-        if self.containers.iter().all(|life| life.present.is_empty()) {
+        // A restart in place leaves nothing: the pod begins anew in the same sandbox.
+        let has_run = self
+            .pod
+            .app_containers()
+            .any(|app| self.life(app).is_some_and(|life| !life.ids.is_empty()));
+        let in_place = self.pod.can_restart_all_containers() && has_run;
+        if in_place && self.containers.iter().all(|life| life.present.is_empty()) {
             self.start_over();
             self.containers.iter_mut().for_each(|life| life.done_in = None);
         }
