@@ -63,6 +63,10 @@ invariants! {
         "`computeInitContainerActions`, `kuberuntime_container.go`";
     /// An app container is started only after every init container has, in this sandbox, succeeded
     /// (a regular one) or started (a restartable one).
+    ///
+    /// As for the order of init containers there is one exception, which is the kubelet's own: an
+    /// instance of an app container that was made and never ran, in whatever sandbox, counts as a
+    /// sign that the pod is initialised (`HasAnyRegularContainerCreated`).
     AppsAfterInit = "apps-after-init", rules::apps_after_init,
         "`computePodActions`: app containers are looked at once `computeInitContainerActions` says initialized";
     /// While a pod is being stopped, a restartable init container is asked to stop only after every

@@ -247,6 +247,8 @@ type Records = (Vec<ContainerInstance>, Option<StartFailure>);
 struct Unseen {
     /// The status before is not the one that the kubelet had: this one is.
     settled: bool,
+    /// It did not know yet which containers have started.
+    early: bool,
     sandbox_ready: bool,
     /// App containers are of the sandbox that is ready.
     apps_current: bool,
@@ -256,10 +258,11 @@ struct Unseen {
 
 impl Unseen {
     fn all(deleted: bool) -> impl Iterator<Item = Self> {
-        (0..32u8).map(|bits| bits ^ 0b10).filter_map(move |bits| {
+        (0..64u8).map(|bits| bits ^ 0b10).filter_map(move |bits| {
             let bit = |n: u8| bits >> n & 1 == 1;
             let unseen = Self {
                 settled: bit(4),
+                early: bit(5),
                 apps_current: !bit(0),
                 sandbox_ready: bit(1),
                 terminal: bit(2),
@@ -324,12 +327,16 @@ impl Guesses<'_> {
         }
         let nothing = PodStatus::default();
         let earlier = if unseen.settled { Some(self.status) } else { self.before };
-        let earlier = earlier.unwrap_or(&nothing);
+        let mut earlier = earlier.unwrap_or(&nothing).clone();
+        if unseen.early {
+            let all = earlier.init_container_statuses.iter_mut();
+            all.chain(&mut earlier.container_statuses).for_each(|status| status.started = None);
+        }
         let inputs = StatusInputs {
             pod: self.pod,
             observation: &observation,
-            earlier,
-            api: earlier,
+            earlier: &earlier,
+            api: &earlier,
             start_failures: &start_failures,
             deletion_requested: unseen.deletion,
             pod_is_terminal: unseen.terminal,

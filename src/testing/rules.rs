@@ -58,7 +58,7 @@ pub(super) fn init_containers_in_order(world: &World<'_>, entry: &TraceEntry) ->
         return None;
     }
     let what = format!("init container {}", world.name(container));
-    started_too_early(world, &what, sandbox_id, |init| init < container)
+    started_too_early(world, container, &what, sandbox_id, |init| init < container)
 }
 
 pub(super) fn apps_after_init(world: &World<'_>, entry: &TraceEntry) -> Option<String> {
@@ -67,16 +67,20 @@ pub(super) fn apps_after_init(world: &World<'_>, entry: &TraceEntry) -> Option<S
         return None;
     }
     let what = format!("app container {}", world.name(container));
-    started_too_early(world, &what, sandbox_id, |_| true)
+    started_too_early(world, container, &what, sandbox_id, |_| true)
 }
 
 /// `what` was started although an init container that must be done before is not.
 fn started_too_early(
     world: &World<'_>,
+    container: ContainerIndex,
     what: &str,
     sandbox_id: &str,
     comes_before: impl Fn(ContainerIndex) -> bool,
 ) -> Option<String> {
+    if world.seems_initialized(container) {
+        return None;
+    }
     let missing = world
         .pod
         .init_containers()
@@ -175,7 +179,7 @@ pub(super) fn phase_goes_forward(world: &World<'_>, entry: &TraceEntry) -> Optio
     let old = world.status?.phase;
     let back = old == PodPhase::Running
         && new == PodPhase::Pending
-        && !world.started_over
+        && !world.may_begin_anew()
         && world.pod.gates().version() >= KubernetesVersion::V1_33;
     let revived = old.is_terminal() && new != old;
     (back || revived).then(|| format!("the phase went from {old} to {new}"))
@@ -224,6 +228,8 @@ pub(super) fn conditions_agree(world: &World<'_>, entry: &TraceEntry) -> Option<
         if containers_ready && !container.ready {
             Some(format!("ContainersReady is True and container {name} is not ready"))
         } else if container.ready
+            // The last status of all marks what was lost as terminated and leaves it ready.
+            && !status.phase.is_terminal()
             && (container.started != Some(true) || container.state.running.is_none())
         {
             Some(format!("container {name} is ready and has not started"))

@@ -125,6 +125,23 @@ impl<'a> World<'a> {
             .is_some_and(|done_in| done_in == sandbox_id)
     }
 
+    /// May the phase go back to Pending? The pod has begun anew, or will once no app container runs:
+    /// the kubelet has no record of an init container any more.
+    pub(super) fn may_begin_anew(&self) -> bool {
+        let forgotten = |init: ContainerIndex| {
+            self.life(init).is_some_and(|life| !life.ids.is_empty() && life.present.is_empty())
+        };
+        self.started_over || self.pod.init_containers().any(forgotten)
+    }
+
+    /// Has an app container an instance that was made and never ran? The kubelet takes it for a
+    /// sign that the pod is initialised, of whatever sandbox it is.
+    /// The instance that is being started now does not count.
+    pub(super) fn seems_initialized(&self, starting: ContainerIndex) -> bool {
+        let made = |app| self.life(app).is_some_and(|life| life.made > u32::from(app == starting));
+        self.pod.app_containers().any(made)
+    }
+
     /// The phase that has been written last, if no pod comes back from it.
     pub(super) fn terminal_phase(&self) -> Option<PodPhase> {
         self.status.map(|status| status.phase).filter(|phase| phase.is_terminal())
@@ -205,11 +222,13 @@ impl<'a> World<'a> {
     }
 
     fn make(&mut self, container: ContainerIndex, id: &SmolStr) {
+        let is_init = self.pod.init_containers().any(|init| init == container);
         let Some(life) = self.life_mut(container) else { return };
+        let again = is_init && life.present.is_empty() && !life.ids.is_empty();
         life.present.push(id.clone());
         life.made = life.made.saturating_add(1);
         // Of two instances that never ran, the older one hides how the last run ended.
-        if life.made > 1 {
+        if life.made > 1 || again {
             self.start_over();
         }
     }
@@ -278,8 +297,13 @@ impl<'a> World<'a> {
             // knows any more that it has run.
             self.start_over();
         }
-        // Nothing is left, so the pod begins anew, be it in the same sandbox.
-        if self.containers.iter().all(|life| life.present.is_empty()) {
+        // A restart in place leaves nothing: the pod begins anew in the same sandbox.
+        let has_run = self
+            .pod
+            .app_containers()
+            .any(|app| self.life(app).is_some_and(|life| !life.ids.is_empty()));
+        let in_place = self.pod.can_restart_all_containers() && has_run;
+        if in_place && self.containers.iter().all(|life| life.present.is_empty()) {
             self.start_over();
             self.containers.iter_mut().for_each(|life| life.done_in = None);
         }

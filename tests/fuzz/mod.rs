@@ -58,8 +58,8 @@ pub fn quantity(data: &[u8]) {
     let again: Quantity = printed.parse().expect("what was printed can be read");
     if quantity.wide_value().unsigned_abs() < 10u128.pow(20) {
         assert_eq!(again, quantity, "{text} was printed as {printed}");
+        assert_eq!(again.to_string(), printed);
     }
-    assert_eq!(again.to_string(), printed);
     let _ = (quantity.value(), quantity.milli_value(), quantity.wide_value());
     let doubled = quantity.saturating_add(quantity);
     assert!(quantity.sign() < 0 || doubled >= quantity);
