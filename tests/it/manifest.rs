@@ -412,3 +412,12 @@ proptest! {
         let _ = strict(&text);
     }
 }
+
+#[test]
+fn brackets_that_are_never_closed_are_refused_before_they_are_parsed() {
+    for unit in ["{\"a\":", "[", "{a: ", "- ["] {
+        let text = format!("---\n{}", unit.repeat(500_000));
+        let error = read(&text, &ReadOptions::strict()).unwrap_err();
+        assert_eq!(error, ManifestError::TooDeep { limit: 64 }, "{unit}");
+    }
+}

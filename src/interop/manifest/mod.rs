@@ -238,8 +238,30 @@ fn without_place(message: &str) -> String {
     chars.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// So many brackets may be open at once in the text of a YAML manifest. The parser's work grows with
+/// the square of that number before it reports any depth.
+#[cfg(feature = "yaml")]
+const MAX_OPEN_BRACKETS: usize = 1_000;
+
+/// Are more brackets open somewhere than any manifest needs? Those in texts and comments count too.
+#[cfg(feature = "yaml")]
+fn too_many_open_brackets(text: &str) -> bool {
+    let mut open = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > MAX_OPEN_BRACKETS
+    })
+}
+
 #[cfg(feature = "yaml")]
 fn parse_yaml(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
+    if too_many_open_brackets(text) {
+        return Err(ManifestError::TooDeep { limit: budget.depth() });
+    }
     if let Some((name, line)) = anchors::given_twice(text) {
         return Err(ManifestError::AnchorGivenTwice { name: name.to_owned(), line });
     }

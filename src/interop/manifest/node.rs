@@ -70,6 +70,12 @@ impl Budget {
         Self { left: Cell::new(granted), depth, stop: Cell::new(None) }
     }
 
+    /// How deep values may lie in each other.
+    #[cfg(feature = "yaml")]
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Why reading was stopped, if a limit was reached.
     pub(super) fn stop(&self) -> Option<Stop> {
         self.stop.get()
