@@ -32,6 +32,7 @@ mod scenarios;
 mod scheduler;
 mod support;
 mod termination;
+mod upsets;
 mod validation;
 mod versions;
 mod worked_cases;
