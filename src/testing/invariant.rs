@@ -80,7 +80,9 @@ invariants! {
     /// A container that has ended by itself is started again no earlier than its back-off allows.
     BackOffNeverEarly = "back-off-never-early", rules::back_off_never_early,
         "`doBackOff`, and `Backoff` of client-go's `flowcontrol`";
-    /// Nothing is started in a pod that is to be deleted, or whose phase is Succeeded or Failed.
+    /// Nothing is started in a pod that is to be deleted or is evicted, or whose phase is Succeeded or
+    /// Failed. A kubelet that restarts before an evicted pod has stopped knows nothing of the
+    /// eviction, and goes on with the pod.
     NothingStartsAfterTheEnd = "nothing-starts-after-the-end", rules::nothing_starts_after_the_end,
         "`podWorkerLoop` calls `SyncTerminatingPod` from then on, which starts nothing";
     /// The phase goes back from Running to Pending only after a sandbox has ended, a container's

@@ -168,6 +168,8 @@ pub(super) fn nothing_starts_after_the_end(
     };
     if world.deletion_requested {
         Some(format!("{what} was started although the pod is to be deleted"))
+    } else if world.evicted {
+        Some(format!("{what} was started although the pod is evicted"))
     } else {
         let phase = world.terminal_phase()?;
         Some(format!("{what} was started although the pod's phase is {phase}"))

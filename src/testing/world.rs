@@ -79,6 +79,7 @@ pub(super) struct World<'a> {
     /// By [`ContainerIndex`].
     pub(super) containers: Vec<ContainerLife>,
     pub(super) deletion_requested: bool,
+    pub(super) evicted: bool,
     /// The last one written.
     pub(super) status: Option<&'a PodStatus>,
     /// The pod has begun anew (a sandbox has ended, a newest instance was removed), and has not come to its app containers again, as far as the statuses tell.
@@ -87,6 +88,8 @@ pub(super) struct World<'a> {
     started_over_lately: bool,
     /// An app container has been started since then.
     app_started: bool,
+    /// An app container has been started since the last restart in place.
+    app_ran: bool,
 }
 
 impl<'a> World<'a> {
@@ -99,10 +102,12 @@ impl<'a> World<'a> {
             sandboxes: Vec::new(),
             containers,
             deletion_requested: false,
+            evicted: false,
             status: None,
             started_over: false,
             started_over_lately: false,
             app_started: false,
+            app_ran: false,
         }
     }
 
@@ -201,7 +206,10 @@ impl<'a> World<'a> {
             }
             Fact::ContainerRemoved { container, id } => self.remove(*container, id),
             Fact::DeletionRequested => self.deletion_requested = true,
+            Fact::Evicted => self.evicted = true,
             Fact::MemoryLost => {
+                // The API server does not know of it before the pod has stopped.
+                self.evicted = false;
                 for life in &mut self.containers {
                     life.restarts = 0;
                     life.restarted_after = None;
@@ -239,7 +247,9 @@ impl<'a> World<'a> {
         let starts_at_once = declared.is_some_and(|declared| {
             declared.is_restartable_init_container() && declared.startup_probe().is_none()
         });
-        self.app_started |= self.pod.app_containers().any(|app| app == container);
+        let is_app = self.pod.app_containers().any(|app| app == container);
+        self.app_started |= is_app;
+        self.app_ran |= is_app;
         let Some(life) = self.life_mut(container) else { return };
         if let Some(finished_at) = life.last_own_exit().map(|exit| exit.finished_at) {
             let expired = life.restarted_after.is_some_and(|before| {
@@ -297,13 +307,11 @@ impl<'a> World<'a> {
             // knows any more that it has run.
             self.start_over();
         }
-        // A restart in place leaves nothing: the pod begins anew in the same sandbox.
-        let has_run = self
-            .pod
-            .app_containers()
-            .any(|app| self.life(app).is_some_and(|life| !life.ids.is_empty()));
-        let in_place = self.pod.can_restart_all_containers() && has_run;
+        // A restart in place leaves nothing: the pod begins anew in the same sandbox. One that has
+        // not come to its app containers since the last time has merely lost something.
+        let in_place = self.pod.can_restart_all_containers() && self.app_ran;
         if in_place && self.containers.iter().all(|life| life.present.is_empty()) {
+            self.app_ran = false;
             self.start_over();
             self.containers.iter_mut().for_each(|life| life.done_in = None);
         }

@@ -275,6 +275,16 @@ fn nothing_starts_after_the_end_fires_after_a_deletion() {
 }
 
 #[test]
+fn nothing_starts_after_the_end_fires_after_an_eviction_unless_it_was_forgotten() {
+    let evicted = || Story::initialized("Always").then(Fact::Evicted);
+    evicted().keeps_the_rules().runs("app").breaks(
+        Invariant::NothingStartsAfterTheEnd,
+        "container app was started although the pod is evicted",
+    );
+    evicted().then(Fact::MemoryLost).runs("app").keeps_the_rules();
+}
+
+#[test]
 fn nothing_starts_after_the_end_fires_in_a_terminal_phase() {
     Story::of(&pod("Never"))
         .shows(status(PodPhase::Failed))

@@ -8,11 +8,16 @@ use podinit::testing::{
     apply_worker_events, check, lives, observations, pods, reachable_observations, worker_events,
 };
 use podinit::{
-    ActionContext, KubernetesVersion, PodPhase, PodSpec, PodStatus, PodWorker, StartFailures,
-    StatusInputs, Timestamp, compute_pod_actions, generate_pod_status, validation,
+    ActionContext, Eviction, KubernetesVersion, PodPhase, PodSpec, PodStatus, PodWorker,
+    StartFailures, StatusInputs, Timestamp, compute_pod_actions, generate_pod_status, validation,
 };
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+
+use scenario::ScenarioOptions;
+
+#[path = "../../examples/support/scenario.rs"]
+mod scenario;
 
 /// Lives of all kinds of pods.
 fn any_lives() -> impl Strategy<Value = Life> {
@@ -179,6 +184,16 @@ proptest! {
     }
 
     #[test]
+    fn simulate_reads_a_printed_life_as_the_same_life(life in troubled_lives()) {
+        let mut expected = life.scenario(&life.spec().unwrap());
+        // These it cannot be told.
+        expected.events.retain(|scheduled| {
+            !matches!(scheduled.event, PodEvent::KubeletRestarted | PodEvent::InitRecordsRemoved)
+        });
+        prop_assert_eq!(as_simulated(&life.to_string()), expected);
+    }
+
+    #[test]
     fn wild_observations_have_an_answer_too(
         (pod, observation) in pods(&PodShape::FULL).prop_flat_map(|pod| {
             let gates = KubernetesVersion::V1_36.feature_gates();
@@ -223,6 +238,26 @@ proptest! {
     }
 }
 
+/// What `simulate` makes of a life as it is printed.
+fn as_simulated(printed: &str) -> Scenario {
+    use podinit::interop::manifest::{Object, ReadOptions, read};
+    let (manifest, rest) = printed.split_once("\n# simulate FILE.yaml ").unwrap();
+    let documents = read(manifest, &ReadOptions::strict()).unwrap();
+    let Object::Pod(pod) = &documents[0].object else { panic!("not a pod") };
+    let mut options = ScenarioOptions::default();
+    let mut arguments = rest.lines().next().unwrap().split(' ');
+    let mut gates = KubernetesVersion::default().feature_gates();
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().unwrap();
+        if argument == "--kubernetes" {
+            gates = value.parse::<KubernetesVersion>().unwrap().feature_gates();
+        } else {
+            assert_eq!(options.take(argument, || Ok(value.into())), Ok(true), "{argument}");
+        }
+    }
+    options.scenario(&PodSpec::compile_unchecked(pod, gates).unwrap()).unwrap()
+}
+
 #[test]
 fn a_life_prints_as_a_manifest_and_a_command_line() {
     let pod = serde_json::from_value(serde_json::json!({"metadata": {"name": "web"}, "spec": {
@@ -231,11 +266,21 @@ fn a_life_prints_as_a_manifest_and_a_command_line() {
     }}))
     .unwrap();
     let mut life = Life::new(pod);
-    let script = podinit::testing::Script { lasts: Some(7), failures: 1, exit_code: 3 };
+    let script = podinit::testing::Script {
+        lasts: Some(7),
+        failures: 1,
+        exit_code: 3,
+        image_pull_failures: 2,
+        create_failures: 1,
+        start_failures: 4,
+        liveness_fails_after: Some(9),
+    };
     life.scripts.insert("app".into(), script);
     for (at, event) in [
         (20, PodEvent::SandboxLost),
         (30, PodEvent::KubeletRestarted),
+        (35, PodEvent::Evicted(Eviction::node_shutdown(30))),
+        (36, PodEvent::Evicted(Eviction::node_shutdown(7))),
         (40, PodEvent::PodDeleted { grace_period_seconds: 30 }),
     ] {
         life.upsets.push(podinit::testing::Upset { at, event });
@@ -246,8 +291,13 @@ fn a_life_prints_as_a_manifest_and_a_command_line() {
         "\
 {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {restartPolicy: Never,
 containers: [{name: app, image: 'web:1', restartPolicy: OnFailure}]}}
-# simulate FILE.yaml --run app=7s --fail app=3x1 --reboot 20s --delete 40s --until 10m --kubernetes 1.36
+# simulate FILE.yaml --run app=7s --fail app=3x1 --fail-pull app=2 --fail-create app=1 \
+--fail-start app=4 --fail-liveness app=9s --reboot 20s --shutdown 35s --delete 40s --until 10m \
+--kubernetes 1.36
 # and at 30s: KubeletRestarted
+# and at 36s: Evicted(Eviction { failure: PodFailure { reason: \"Terminated\", message: \"Pod was \
+terminated in response to imminent node shutdown.\" }, disruption_message: Some(\"Pod was terminated in \
+response to imminent node shutdown.\"), grace_period_override_seconds: Some(7), keeps_success: false })
 # and call 3: Slow(2s)
 "
     );
