@@ -66,7 +66,11 @@ invariants! {
     ///
     /// As for the order of init containers there is one exception, which is the kubelet's own: an
     /// instance of an app container that was made and never ran, in whatever sandbox, counts as a
-    /// sign that the pod is initialised (`HasAnyRegularContainerCreated`).
+    /// sign that the pod is initialised (`podHasInitialized` in `computeInitContainerActions`).
+    ///
+    /// The kubelet itself does not keep to this and to the order of init containers where the runtime
+    /// has refused to remove the record of an init container from an earlier sandbox:
+    /// `purgeInitContainers` goes on, and `computeInitContainerActions` finds the record by name.
     AppsAfterInit = "apps-after-init", rules::apps_after_init,
         "`computePodActions`: app containers are looked at once `computeInitContainerActions` says initialized";
     /// While a pod is being stopped, a restartable init container is asked to stop only after every
@@ -85,16 +89,23 @@ invariants! {
     /// eviction, and goes on with the pod.
     NothingStartsAfterTheEnd = "nothing-starts-after-the-end", rules::nothing_starts_after_the_end,
         "`podWorkerLoop` calls `SyncTerminatingPod` from then on, which starts nothing";
-    /// The phase goes back from Running to Pending only after a sandbox has ended, a container's
-    /// newest instance was removed (by a restart in place, or by somebody else), or two starts of a
-    /// container have failed in a row (of its two newest instances none shows an end); and it never
-    /// leaves Succeeded or Failed. After such a new beginning it may go back and forth until an app
-    /// container has been started.
+    /// The phase never leaves Succeeded or Failed, and goes back from Running to Pending only after
     ///
-    /// The way back is not checked up to 1.32: there a pod with restartable init containers is
-    /// Pending whenever its app containers are held back.
+    /// - a sandbox has ended,
+    /// - two starts of a container have failed in a row: of its two newest instances none shows an
+    ///   end, or the one that ran was removed,
+    /// - the newest instance of a regular init container was removed, or, up to 1.35, that of any
+    ///   container,
+    /// - the last instance of all app containers was removed, in a pod with restartable init
+    ///   containers.
+    ///
+    /// After such a new beginning it may go back and forth until an app container has been started.
+    ///
+    /// The way back is not checked up to 1.32 in pods with restartable init containers, which are
+    /// Pending whenever their app containers are held back: `getPhase` counts a container that runs as
+    /// not started yet, and `HasAnyRegularContainerStarted` one that waits.
     PhaseGoesForward = "phase-goes-forward", rules::phase_goes_forward,
-        "`getPhase`, and the sticky terminal phase of `generateAPIPodStatus`";
+        "`getPhase`, `convertToAPIContainerStatuses`, and the sticky terminal phase of `generateAPIPodStatus`";
     /// No container is shown running in phase Succeeded or Failed, and in phase Running some
     /// container is shown running or has run.
     PhaseFitsContainers = "phase-fits-containers", rules::phase_fits_containers,

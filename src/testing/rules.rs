@@ -179,10 +179,14 @@ pub(super) fn nothing_starts_after_the_end(
 pub(super) fn phase_goes_forward(world: &World<'_>, entry: &TraceEntry) -> Option<String> {
     let new = written(entry)?.phase;
     let old = world.status?.phase;
+    // Up to 1.34 no restartable init container has started when the phase is computed, and up to
+    // 1.32 no app container has that waits (`HasAnyRegularContainerStarted`).
+    let held_back = world.pod.has_restartable_init_container()
+        && world.pod.gates().version() < KubernetesVersion::V1_33;
     let back = old == PodPhase::Running
         && new == PodPhase::Pending
         && !world.may_begin_anew()
-        && world.pod.gates().version() >= KubernetesVersion::V1_33;
+        && !held_back;
     let revived = old.is_terminal() && new != old;
     (back || revived).then(|| format!("the phase went from {old} to {new}"))
 }
