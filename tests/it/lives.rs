@@ -300,7 +300,6 @@ fn a_life_prints_as_a_manifest_and_a_command_line() {
         (20, PodEvent::SandboxLost),
         (30, PodEvent::KubeletRestarted),
         (35, PodEvent::Evicted(Eviction::node_shutdown(30))),
-        (36, PodEvent::Evicted(Eviction::node_shutdown(7))),
         (40, PodEvent::PodDeleted { grace_period_seconds: 30 }),
     ] {
         life.upsets.push(Upset { at, event });
@@ -315,9 +314,6 @@ containers: [{name: app, image: 'web:1', restartPolicy: OnFailure}]}}
 --fail-start app=4 --fail-liveness app=9s --reboot 20s --shutdown 35s --delete 40s --until 10m \
 --kubernetes 1.36
 # and at 30s: KubeletRestarted
-# and at 36s: Evicted(Eviction { failure: PodFailure { reason: \"Terminated\", message: \"Pod was \
-terminated in response to imminent node shutdown.\" }, disruption_message: Some(\"Pod was terminated in \
-response to imminent node shutdown.\"), grace_period_override_seconds: Some(7), keeps_success: false })
 # and call 3: Slow(2s)
 "
     );
