@@ -138,10 +138,8 @@ pub struct FaultInjector<R> {
 }
 
 /// Lets so much time pass, without blocking a thread: for [`FaultInjector::waiting_async`].
-pub type AsyncWait<R> = for<'a> fn(&'a mut R, Duration) -> Waiting<'a>;
-
-/// The future of an [`AsyncWait`].
-pub type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub type AsyncWait<R> =
+    for<'a> fn(&'a mut R, Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl<R> FaultInjector<R> {
     /// Around a runtime. Slow calls are no slower than others.

@@ -93,7 +93,7 @@ mod world;
 
 pub use contract::{ContractRule, ContractViolation, RuntimeContract};
 pub use drive::{Controller, DrivenRuntime, Kubelet, drive};
-pub use fault::{AsyncWait, Fault, FaultInjector, FaultPlan, FaultyError, Waiting};
+pub use fault::{AsyncWait, Fault, FaultInjector, FaultPlan, FaultyError};
 pub use invariant::{Invariant, Violation, check};
 pub use life::{Life, Script, Upset, manifest};
 pub use plausible::{Implausible, Problem, check_statuses, read_watch};

@@ -13,6 +13,8 @@ use podinit::{
     StartFailures, StatusInputs, Timestamp, compute_pod_actions, generate_pod_status, validation,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use crate::support::cases;
 use scenario::ScenarioOptions;
@@ -256,6 +258,49 @@ fn an_init_record_that_could_not_be_removed_counts_in_the_next_sandbox() {
     let early = "app container app was started before init container first has succeeded in \
                  sandbox web_default__1";
     assert_eq!(broken, [early]);
+}
+
+fn sampled(shape: &LifeShape) -> Vec<Life> {
+    let mut runner = TestRunner::deterministic();
+    let strategy = lives(shape);
+    (0..300).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+}
+
+#[test]
+fn what_a_shape_asks_for_comes_and_what_it_leaves_out_does_not() {
+    let kinds: [fn(&Life) -> bool; 5] = [
+        |life| life.scripts.values().any(|script| script.image_pull_failures == 2),
+        |life| life.scripts.values().any(|script| script.create_failures == 2),
+        |life| life.scripts.values().any(|script| script.start_failures == 2),
+        |life| life.scripts.values().any(|script| script.liveness_fails_after.is_some()),
+        |life| life.upsets.iter().any(|upset| matches!(upset.event, PodEvent::Evicted(_))),
+    ];
+    let all = sampled(&LifeShape::default());
+    assert!(kinds.iter().all(|kind| all.iter().any(kind)));
+    let fewer = sampled(&LifeShape {
+        max_start_failures: 1,
+        liveness_failures: false,
+        evictions: false,
+        ..LifeShape::default()
+    });
+    assert!(!kinds.iter().any(|kind| fewer.iter().any(kind)));
+    assert!(fewer.iter().flat_map(|life| life.scripts.values()).any(|s| s.start_failures == 1));
+    let none = sampled(&LifeShape { max_start_failures: 0, ..LifeShape::default() });
+    assert!(none.iter().flat_map(|life| life.scripts.values()).all(|s| s.start_failures == 0));
+}
+
+#[test]
+fn a_driven_kubelet_stops_a_pod_that_is_evicted() {
+    let pod = serde_json::from_value(serde_json::json!({"spec": {
+        "containers": [{"name": "app", "image": "a"}],
+    }}))
+    .unwrap();
+    let mut life = Life::new(pod);
+    life.upsets.push(Upset { at: 20, event: PodEvent::Evicted(Eviction::preempted()) });
+    let trace = life.drive_kubelet().unwrap();
+    let last = trace.last_status().unwrap();
+    assert_eq!((last.phase, last.reason.as_str()), (PodPhase::Failed, "Preempting"));
+    assert!(trace.entries().iter().any(|entry| entry.fact == Fact::Evicted));
 }
 
 /// What `simulate` makes of a life as it is printed.
