@@ -58,7 +58,8 @@ invariants! {
     StartsInReadySandbox = "starts-in-ready-sandbox", rules::starts_in_ready_sandbox,
         "`SyncPod` starts containers in the sandbox that `PodSandboxChanged` found good or that it made";
     /// An init container is started only after each one before it has, in this sandbox, succeeded
-    /// (a regular one) or started (a restartable one).
+    /// (a regular one) or started (a restartable one). The exceptions are those of
+    /// [`AppsAfterInit`](Self::AppsAfterInit).
     InitContainersInOrder = "init-containers-in-order", rules::init_containers_in_order,
         "`computeInitContainerActions`, `kuberuntime_container.go`";
     /// An app container is started only after every init container has, in this sandbox, succeeded
@@ -111,8 +112,8 @@ invariants! {
     PhaseFitsContainers = "phase-fits-containers", rules::phase_fits_containers,
         "`getPhase`, and `mergePodStatus`, which keeps the old phase while containers can run";
     /// Ready implies ContainersReady; that implies that each app and restartable init container is
-    /// ready; both are False in phase Succeeded or Failed; a ready one of these is started and runs;
-    /// and Initialized is True once an app container runs.
+    /// ready; both are False in phase Succeeded or Failed; a ready one of these is started and runs,
+    /// unless the pod has ended; and Initialized is True once an app container runs.
     ConditionsAgree = "conditions-agree", rules::conditions_agree,
         "`GeneratePodReadyCondition`, `GenerateContainersReadyCondition`, `GeneratePodInitializedCondition`";
     /// The restart count of a new instance is above that of the one before, and with

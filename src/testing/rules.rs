@@ -234,7 +234,8 @@ pub(super) fn conditions_agree(world: &World<'_>, entry: &TraceEntry) -> Option<
         if containers_ready && !container.ready {
             Some(format!("ContainersReady is True and container {name} is not ready"))
         } else if container.ready
-            // The last status of all marks what was lost as terminated and leaves it ready.
+            // The last status of all marks what was lost as terminated and leaves it ready:
+            // `TerminatePod` replaces the state alone.
             && !status.phase.is_terminal()
             && (container.started != Some(true) || container.state.running.is_none())
         {
