@@ -5,20 +5,29 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 use podinit::sim::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario};
-use podinit::{ContainerKind, PodSpec, Probe};
+use podinit::{ContainerKind, Eviction, PodSpec, Probe};
 
 /// How the options of [`ScenarioOptions`] are told to a user.
 pub const USAGE: &str = "\
   --run NAME=DURATION     how long each run of a container lasts: 5s, 1m30s, 250ms
   --fail NAME=CODE[xN]    its first N runs (1 if not said) exit with CODE
+  --fail-pull NAME=N      its first N image pulls fail
+  --fail-create NAME=N    its first N creations fail
+  --fail-start NAME=N     its first N starts fail
+  --fail-liveness NAME=DURATION
+                          its liveness probe has failed so long after each start
   --delete DURATION       the pod is deleted at this time
   --reboot DURATION       the node restarts at this time: the sandbox is lost
+  --evict DURATION        the node runs low on memory at this time, and evicts the pod
+  --preempt DURATION      a critical pod needs its place at this time
+  --shutdown DURATION     the node shuts down at this time
   --until DURATION        where to end at the latest [default: 1h]";
 
 /// What happens without options.
 pub const DEFAULTS: &str = "\
 Without options an init container runs for 5s and succeeds, a restartable one and an app container
-run on, and a probe succeeds after its initialDelaySeconds, but not before 1s.";
+run on. A startup or readiness probe succeeds after its initialDelaySeconds, but not before 1s;
+a liveness probe succeeds.";
 
 /// How long an init container runs, and any other that is told to fail.
 const DEFAULT_RUN: Duration = Duration::from_secs(5);
@@ -28,6 +37,10 @@ const EARLIEST_PROBE: Duration = Duration::from_secs(1);
 pub struct ScenarioOptions {
     runs: BTreeMap<String, Duration>,
     failures: BTreeMap<String, (i32, usize)>,
+    pull_failures: BTreeMap<String, u32>,
+    create_failures: BTreeMap<String, u32>,
+    start_failures: BTreeMap<String, u32>,
+    liveness_failures: BTreeMap<String, Duration>,
     events: Vec<(Duration, PodEvent)>,
     until: Duration,
 }
@@ -37,6 +50,10 @@ impl Default for ScenarioOptions {
         Self {
             runs: BTreeMap::new(),
             failures: BTreeMap::new(),
+            pull_failures: BTreeMap::new(),
+            create_failures: BTreeMap::new(),
+            start_failures: BTreeMap::new(),
+            liveness_failures: BTreeMap::new(),
             events: Vec::new(),
             until: Duration::from_secs(3_600),
         }
@@ -62,6 +79,25 @@ impl ScenarioOptions {
                 let (name, text) = named(&value()?)?;
                 self.failures.insert(name, failure(&text)?);
             }
+            "--fail-pull" | "--fail-create" | "--fail-start" => {
+                let (name, text) = named(&value()?)?;
+                let failures = match option {
+                    "--fail-pull" => &mut self.pull_failures,
+                    "--fail-create" => &mut self.create_failures,
+                    _ => &mut self.start_failures,
+                };
+                failures.insert(name, times(&text)?);
+            }
+            "--fail-liveness" => {
+                let (name, text) = named(&value()?)?;
+                self.liveness_failures.insert(name, duration(&text)?);
+            }
+            "--evict" => {
+                let message = "The node was low on resource: memory.";
+                self.evict(Eviction::evicted(message, Some(1)), &value()?)?;
+            }
+            "--preempt" => self.evict(Eviction::preempted(), &value()?)?,
+            "--shutdown" => self.evict(Eviction::node_shutdown(30), &value()?)?,
             "--delete" => {
                 let event = PodEvent::PodDeleted { grace_period_seconds: 30 };
                 self.events.push((duration(&value()?)?, event));
@@ -73,12 +109,20 @@ impl ScenarioOptions {
         Ok(true)
     }
 
+    fn evict(&mut self, eviction: Eviction, at: &str) -> Result<(), String> {
+        self.events.push((duration(at)?, PodEvent::Evicted(eviction)));
+        Ok(())
+    }
+
     /// The scenario of a pod.
     ///
     /// # Errors
     /// If the pod has not a container that an option names.
     pub fn scenario(&self, pod: &PodSpec) -> Result<Scenario, String> {
-        for name in self.runs.keys().chain(self.failures.keys()) {
+        let attempts = [&self.pull_failures, &self.create_failures, &self.start_failures];
+        let failing = attempts.into_iter().flat_map(BTreeMap::keys);
+        let named = self.runs.keys().chain(self.failures.keys()).chain(failing);
+        for name in named.chain(self.liveness_failures.keys()) {
             if pod.find(name).is_none() {
                 let names: Vec<&str> = pod.containers().iter().map(|c| c.name().as_str()).collect();
                 return Err(format!(
@@ -102,9 +146,19 @@ impl ScenarioOptions {
                 None if runs_on => Run::FOREVER,
                 lasts => Run::ends(lasts.unwrap_or(DEFAULT_RUN), 0),
             });
-            let mut script = ContainerScript::runs(runs);
-            script.startup_probe = probe(container.startup_probe());
-            script.readiness_probe = probe(container.readiness_probe());
+            let failures = |of: &BTreeMap<String, u32>| of.get(name).copied().unwrap_or(0);
+            let script = ContainerScript {
+                image_pull_failures: failures(&self.pull_failures),
+                create_failures: failures(&self.create_failures),
+                start_failures: failures(&self.start_failures),
+                runs,
+                startup_probe: probe(container.startup_probe()),
+                readiness_probe: probe(container.readiness_probe()),
+                liveness_probe: ProbeScript {
+                    fails_after: self.liveness_failures.get(name).copied(),
+                    ..ProbeScript::default()
+                },
+            };
             scenario = scenario.script(name, script);
         }
         for (at, event) in &self.events {
@@ -128,6 +182,16 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// So many failures of one container are enough for any scenario.
 const MAX_FAILURES: usize = 10_000;
+
+/// How often something fails.
+fn times(text: &str) -> Result<u32, String> {
+    let times: u32 = text.parse().map_err(|_| format!("{text:?} is no number of failures"))?;
+    if usize::try_from(times).is_ok_and(|times| times <= MAX_FAILURES) {
+        Ok(times)
+    } else {
+        Err(format!("{text:?}: no more than {MAX_FAILURES} failures"))
+    }
+}
 
 /// `1`, or `1x4`.
 fn failure(text: &str) -> Result<(i32, usize), String> {

@@ -7,15 +7,16 @@ use core::fmt;
 
 use smol_str::SmolStr;
 
+use super::calls::{Async, Blocking, Calls, run};
 use crate::observation::{ContainerInstance, InstanceState, Observation, Sandbox};
-use crate::runtime::ContainerRuntime;
+use crate::runtime::{AsyncContainerRuntime, ContainerRuntime};
 use crate::spec::{ContainerIndex, PodSpec};
 use crate::termination::{GraceRequest, TerminationPlan};
 
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $check:ident;)+) => {
-        /// A rule that every [`ContainerRuntime`] keeps, so that the kubelet's decisions make sense
-        /// on it.
+        /// A rule that every runtime keeps, blocking or async, so that the kubelet's decisions make
+        /// sense on it.
         ///
         /// Each is part of the container runtime interface (CRI) as the kubelet uses it; its source
         /// is `pkg/kubelet/kuberuntime`, v1.36.2.
@@ -34,8 +35,8 @@ macro_rules! rules {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            fn check<R: ContainerRuntime>(self, case: &mut Case<'_, R>) -> Result<(), Broken> {
-                match self { $(Self::$name => case.$check(),)+ }
+            async fn check<R: Calls>(self, case: &mut Case<'_, R>) -> Result<(), Broken> {
+                match self { $(Self::$name => case.$check().await,)+ }
             }
         }
     };
@@ -89,13 +90,11 @@ pub struct ContractViolation {
     pub message: String,
 }
 
-/// A suite of checks for an implementation of [`ContainerRuntime`].
+/// A suite of checks for an implementation of [`ContainerRuntime`] or [`AsyncContainerRuntime`].
 ///
 /// It uses the first app container of a pod, which must be one that runs until it is stopped, and
 /// whose image can be pulled. A runtime may take its time over a call, but when the call has
 /// returned its work must show in an observation.
-///
-/// An async runtime is checked through an adapter that blocks on each of its calls.
 ///
 /// ```
 /// use podinit::sim::{Scenario, SimRuntime};
@@ -109,6 +108,20 @@ pub struct ContractViolation {
 /// let contract = RuntimeContract::new(&pod);
 /// contract.check(|| SimRuntime::new(&pod, &Scenario::default()))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The same checks for an async runtime, in a test under any executor:
+///
+/// ```
+/// use podinit::testing::{ContractViolation, RuntimeContract};
+/// use podinit::{AsyncContainerRuntime, PodSpec};
+///
+/// async fn keeps_the_contract<R: AsyncContainerRuntime>(
+///     pod: &PodSpec,
+///     connect: impl AsyncFn() -> R,
+/// ) -> Result<(), ContractViolation> {
+///     RuntimeContract::new(pod).check_async(|| connect()).await
+/// }
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RuntimeContract<'a> {
@@ -142,12 +155,51 @@ impl<'a> RuntimeContract<'a> {
         rule: ContractRule,
         runtime: &mut R,
     ) -> Result<(), ContractViolation> {
+        run(self.check_calls(rule, Blocking(runtime)))
+    }
+
+    /// [`check`](Self::check) for an async runtime. Making one may take its time, too: connecting to
+    /// a socket, say.
+    ///
+    /// It needs no executor of its own and looks at no clock but the runtime's. The future is
+    /// [`Send`] if `make` and its future are.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub async fn check_async<R: AsyncContainerRuntime, F: Future<Output = R>>(
+        &self,
+        mut make: impl FnMut() -> F,
+    ) -> Result<(), ContractViolation> {
+        for rule in ContractRule::ALL {
+            let mut runtime = make().await;
+            self.check_rule_async(*rule, &mut runtime).await?;
+        }
+        Ok(())
+    }
+
+    /// [`check_rule`](Self::check_rule) for an async runtime. The future is [`Send`].
+    ///
+    /// # Errors
+    /// If it is broken.
+    pub async fn check_rule_async<R: AsyncContainerRuntime>(
+        &self,
+        rule: ContractRule,
+        runtime: &mut R,
+    ) -> Result<(), ContractViolation> {
+        self.check_calls(rule, Async(runtime)).await
+    }
+
+    async fn check_calls(
+        &self,
+        rule: ContractRule,
+        runtime: impl Calls,
+    ) -> Result<(), ContractViolation> {
         let broken = |message| ContractViolation { rule, message };
         let Some(container) = self.pod.app_containers().next() else {
             return Err(broken("the pod of the contract has no app container".into()));
         };
         let mut case = Case { pod: self.pod, container, runtime };
-        rule.check(&mut case).map_err(|Broken(message)| broken(message))
+        rule.check(&mut case).await.map_err(|Broken(message)| broken(message))
     }
 }
 
@@ -162,82 +214,86 @@ fn expect(holds: bool, message: impl FnOnce() -> String) -> Result<(), Broken> {
 struct Case<'a, R> {
     pod: &'a PodSpec,
     container: ContainerIndex,
-    runtime: &'a mut R,
+    runtime: R,
 }
 
-impl<R: ContainerRuntime> Case<'_, R> {
-    fn observe(&mut self) -> Result<Observation, Broken> {
+impl<R: Calls> Case<'_, R> {
+    async fn observe(&mut self) -> Result<Observation, Broken> {
         let mut observation = Observation::new();
-        succeed("observe", self.runtime.observe(self.pod, &mut observation))?;
+        succeed("observe", self.runtime.observe(self.pod, &mut observation).await)?;
         Ok(observation)
     }
 
-    fn sandbox(&mut self, attempt: u32) -> Result<SmolStr, Broken> {
-        succeed("run_pod_sandbox", self.runtime.run_pod_sandbox(self.pod, attempt))
+    async fn sandbox(&mut self, attempt: u32) -> Result<SmolStr, Broken> {
+        succeed("run_pod_sandbox", self.runtime.run_pod_sandbox(self.pod, attempt).await)
     }
 
-    fn stop_sandbox(&mut self, id: &str) -> Result<(), Broken> {
-        succeed("stop_pod_sandbox", self.runtime.stop_pod_sandbox(self.pod, id))
+    async fn stop_sandbox(&mut self, id: &str) -> Result<(), Broken> {
+        succeed("stop_pod_sandbox", self.runtime.stop_pod_sandbox(self.pod, id).await)
     }
 
-    fn create(&mut self, sandbox: &str, restart_count: Option<u32>) -> Result<SmolStr, Broken> {
-        succeed("pull_image", self.runtime.pull_image(self.pod, self.container))?;
+    async fn create(
+        &mut self,
+        sandbox: &str,
+        restart_count: Option<u32>,
+    ) -> Result<SmolStr, Broken> {
+        succeed("pull_image", self.runtime.pull_image(self.pod, self.container).await)?;
         let (pod, container) = (self.pod, self.container);
-        let created = self.runtime.create_container(pod, container, sandbox, restart_count);
+        let created = self.runtime.create_container(pod, container, sandbox, restart_count).await;
         succeed("create_container", created)
     }
 
-    fn start(&mut self, id: &str) -> Result<(), Broken> {
-        succeed("start_container", self.runtime.start_container(self.pod, self.container, id))
+    async fn start(&mut self, id: &str) -> Result<(), Broken> {
+        succeed("start_container", self.runtime.start_container(self.pod, self.container, id).await)
     }
 
-    fn stop(&mut self, id: &SmolStr) -> Result<(), Broken> {
+    async fn stop(&mut self, id: &SmolStr) -> Result<(), Broken> {
         let request = GraceRequest { override_seconds: Some(1), ..GraceRequest::default() };
         let plan =
             TerminationPlan::for_container(self.pod, self.container, id.clone(), None, request);
-        succeed("stop_containers", self.runtime.stop_containers(self.pod, &plan))
+        succeed("stop_containers", self.runtime.stop_containers(self.pod, &plan).await)
     }
 
-    fn remove(&mut self, id: &str, keep_log: bool) -> Result<(), Broken> {
-        let removed = self.runtime.remove_container(self.pod, self.container, id, keep_log);
+    async fn remove(&mut self, id: &str, keep_log: bool) -> Result<(), Broken> {
+        let removed = self.runtime.remove_container(self.pod, self.container, id, keep_log).await;
         succeed("remove_container", removed)
     }
 
     /// An instance in a sandbox of its own that runs.
-    fn running(&mut self) -> Result<(SmolStr, SmolStr), Broken> {
-        let sandbox = self.sandbox(0)?;
-        let id = self.create(&sandbox, Some(0))?;
-        self.start(&id)?;
+    async fn running(&mut self) -> Result<(SmolStr, SmolStr), Broken> {
+        let sandbox = self.sandbox(0).await?;
+        let id = self.create(&sandbox, Some(0)).await?;
+        self.start(&id).await?;
         Ok((sandbox, id))
     }
 
-    fn instance(&mut self, id: &str) -> Result<ContainerInstance, Broken> {
-        let observation = self.observe()?;
+    async fn instance(&mut self, id: &str) -> Result<ContainerInstance, Broken> {
+        let observation = self.observe().await?;
         let found = observation.instances(self.container).iter().find(|found| found.id == id);
         found.cloned().ok_or_else(|| Broken(format!("instance {id} is not observed")))
     }
 
-    fn ids(&mut self) -> Result<Vec<SmolStr>, Broken> {
-        let observation = self.observe()?;
+    async fn ids(&mut self) -> Result<Vec<SmolStr>, Broken> {
+        let observation = self.observe().await?;
         let instances = observation.instances(self.container).iter();
         Ok(instances.map(|instance| instance.id.clone()).collect())
     }
 
-    fn empty_at_first(&mut self) -> Result<(), Broken> {
-        let observation = self.observe()?;
+    async fn empty_at_first(&mut self) -> Result<(), Broken> {
+        let observation = self.observe().await?;
         expect(observation == Observation::new(), || format!("{observation:?} was observed"))
     }
 
-    fn clock_goes_forward(&mut self) -> Result<(), Broken> {
+    async fn clock_goes_forward(&mut self) -> Result<(), Broken> {
         let before = self.runtime.now();
-        self.running()?;
+        self.running().await?;
         let after = self.runtime.now();
         expect(before <= after, || format!("the clock went from {before} to {after}"))
     }
 
-    fn sandbox_is_ready(&mut self) -> Result<(), Broken> {
-        let id = self.sandbox(3)?;
-        let observation = self.observe()?;
+    async fn sandbox_is_ready(&mut self) -> Result<(), Broken> {
+        let id = self.sandbox(3).await?;
+        let observation = self.observe().await?;
         let [seen] = observation.sandboxes() else {
             return Err(Broken(format!("{} sandboxes", observation.sandboxes().len())));
         };
@@ -247,42 +303,42 @@ impl<R: ContainerRuntime> Case<'_, R> {
         expect(*seen == expected, || format!("{seen:?} is not {expected:?}"))
     }
 
-    fn sandbox_stops(&mut self) -> Result<(), Broken> {
-        let id = self.sandbox(0)?;
-        self.stop_sandbox(&id)?;
-        self.stop_sandbox(&id)?;
-        let observation = self.observe()?;
+    async fn sandbox_stops(&mut self) -> Result<(), Broken> {
+        let id = self.sandbox(0).await?;
+        self.stop_sandbox(&id).await?;
+        self.stop_sandbox(&id).await?;
+        let observation = self.observe().await?;
         expect(observation.sandboxes().iter().all(|sandbox| !sandbox.ready), || {
             format!("sandbox {id} is still ready")
         })
     }
 
-    fn newest_first(&mut self) -> Result<(), Broken> {
-        let (old_sandbox, old) = self.running()?;
-        self.stop(&old)?;
-        self.stop_sandbox(&old_sandbox)?;
-        let new_sandbox = self.sandbox(1)?;
-        let new = self.create(&new_sandbox, Some(1))?;
-        let observation = self.observe()?;
+    async fn newest_first(&mut self) -> Result<(), Broken> {
+        let (old_sandbox, old) = self.running().await?;
+        self.stop(&old).await?;
+        self.stop_sandbox(&old_sandbox).await?;
+        let new_sandbox = self.sandbox(1).await?;
+        let new = self.create(&new_sandbox, Some(1)).await?;
+        let observation = self.observe().await?;
         let newest = observation.sandboxes().first().map(|sandbox| sandbox.id.clone());
         expect(newest.as_ref() == Some(&new_sandbox), || {
             format!("the first sandbox is {newest:?}, the newest {new_sandbox}")
         })?;
-        let ids = self.ids()?;
+        let ids = self.ids().await?;
         expect(ids.first() == Some(&new), || format!("the newest of {ids:?} is {new}"))
     }
 
-    fn pulled_image_is_present(&mut self) -> Result<(), Broken> {
-        succeed("pull_image", self.runtime.pull_image(self.pod, self.container))?;
+    async fn pulled_image_is_present(&mut self) -> Result<(), Broken> {
+        succeed("pull_image", self.runtime.pull_image(self.pod, self.container).await)?;
         let present =
-            succeed("image_present", self.runtime.image_present(self.pod, self.container))?;
+            succeed("image_present", self.runtime.image_present(self.pod, self.container).await)?;
         expect(present, || "the image is not there after its pull".to_string())
     }
 
-    fn created_instance(&mut self) -> Result<(), Broken> {
-        let sandbox = self.sandbox(0)?;
-        let id = self.create(&sandbox, Some(4))?;
-        let seen = self.instance(&id)?;
+    async fn created_instance(&mut self) -> Result<(), Broken> {
+        let sandbox = self.sandbox(0).await?;
+        let id = self.create(&sandbox, Some(4)).await?;
+        let seen = self.instance(&id).await?;
         expect(
             seen.state == InstanceState::Created
                 && seen.sandbox_id == sandbox
@@ -291,76 +347,76 @@ impl<R: ContainerRuntime> Case<'_, R> {
         )
     }
 
-    fn started_instance(&mut self) -> Result<(), Broken> {
+    async fn started_instance(&mut self) -> Result<(), Broken> {
         let before = self.runtime.now();
-        let (_, id) = self.running()?;
+        let (_, id) = self.running().await?;
         let after = self.runtime.now();
-        let seen = self.instance(&id)?;
+        let seen = self.instance(&id).await?;
         let dated = seen.started_at.is_some_and(|at| (before..=after).contains(&at));
         expect(seen.is_running() && dated, || {
             format!("not Running since a time from {before} to {after}: {seen:?}")
         })
     }
 
-    fn stopped_instance(&mut self) -> Result<(), Broken> {
-        let (_, id) = self.running()?;
-        self.stop(&id)?;
-        self.stop(&id)?;
-        let seen = self.instance(&id)?;
+    async fn stopped_instance(&mut self) -> Result<(), Broken> {
+        let (_, id) = self.running().await?;
+        self.stop(&id).await?;
+        self.stop(&id).await?;
+        let seen = self.instance(&id).await?;
         let finished_at = seen.exit().and_then(|exit| exit.finished_at);
         expect(finished_at.is_some() && finished_at >= seen.started_at, || {
             format!("not Exited at a time after its start: {seen:?}")
         })
     }
 
-    fn removed_instance(&mut self) -> Result<(), Broken> {
-        let (sandbox, first) = self.running()?;
-        self.stop(&first)?;
-        let second = self.create(&sandbox, Some(1))?;
-        self.remove(&first, false)?;
-        self.remove(&first, false)?;
-        let ids = self.ids()?;
+    async fn removed_instance(&mut self) -> Result<(), Broken> {
+        let (sandbox, first) = self.running().await?;
+        self.stop(&first).await?;
+        let second = self.create(&sandbox, Some(1)).await?;
+        self.remove(&first, false).await?;
+        self.remove(&first, false).await?;
+        let ids = self.ids().await?;
         expect(ids == [second.clone()], || format!("{ids:?} are there, and not {second} alone"))
     }
 
-    fn fresh_ids(&mut self) -> Result<(), Broken> {
-        let (sandbox, first) = self.running()?;
-        self.stop(&first)?;
-        self.remove(&first, false)?;
-        let second = self.create(&sandbox, Some(0))?;
+    async fn fresh_ids(&mut self) -> Result<(), Broken> {
+        let (sandbox, first) = self.running().await?;
+        self.stop(&first).await?;
+        self.remove(&first, false).await?;
+        let second = self.create(&sandbox, Some(0)).await?;
         expect(first != second, || format!("instance id {first} was given twice"))?;
-        self.stop_sandbox(&sandbox)?;
-        let next = self.sandbox(0)?;
+        self.stop_sandbox(&sandbox).await?;
+        let next = self.sandbox(0).await?;
         expect(next != sandbox, || format!("sandbox id {sandbox} was given twice"))
     }
 
-    fn counts_from_logs(&mut self) -> Result<(), Broken> {
-        let sandbox = self.sandbox(0)?;
+    async fn counts_from_logs(&mut self) -> Result<(), Broken> {
+        let sandbox = self.sandbox(0).await?;
         for (keep_log, expected) in [(true, 6), (false, 0)] {
-            let id = self.create(&sandbox, Some(5))?;
-            self.remove(&id, keep_log)?;
-            let next = self.create(&sandbox, None)?;
-            let count = self.instance(&next)?.restart_count;
+            let id = self.create(&sandbox, Some(5)).await?;
+            self.remove(&id, keep_log).await?;
+            let next = self.create(&sandbox, None).await?;
+            let count = self.instance(&next).await?.restart_count;
             expect(count == expected, || {
                 let log = if keep_log { "kept" } else { "gone" };
                 format!("restart count {count}, not {expected}, where the log of 5 is {log}")
             })?;
-            self.remove(&next, false)?;
+            self.remove(&next, false).await?;
             // The log of 5 goes with an instance of the same count.
-            let id = self.create(&sandbox, Some(5))?;
-            self.remove(&id, false)?;
+            let id = self.create(&sandbox, Some(5)).await?;
+            self.remove(&id, false).await?;
         }
         Ok(())
     }
 
-    fn observing_changes_nothing(&mut self) -> Result<(), Broken> {
-        self.running()?;
+    async fn observing_changes_nothing(&mut self) -> Result<(), Broken> {
+        self.running().await?;
         let known = |observation: Observation| -> Vec<(SmolStr, InstanceState)> {
             let instances = observation.all_instances();
             instances.map(|(_, instance)| (instance.id.clone(), instance.state.clone())).collect()
         };
-        let first = known(self.observe()?);
-        let second = known(self.observe()?);
+        let first = known(self.observe().await?);
+        let second = known(self.observe().await?);
         expect(first == second, || format!("first {first:?}, then {second:?}"))
     }
 }

@@ -83,14 +83,19 @@ impl Controller for Kubelet {
     }
 
     fn told(&mut self, event: PodEvent, now: Timestamp) {
-        if let PodEvent::PodDeleted { grace_period_seconds } = event {
-            self.worker.delete(Deletion { timestamp: now, grace_period_seconds });
-        } else if event == PodEvent::KubeletRestarted {
-            let mut settings = self.settings;
-            settings.kubelet_started_at = Some(now);
-            let deletion = self.worker.deletion();
-            self.worker = PodWorker::resume(settings, self.worker.api_status().clone());
-            deletion.into_iter().for_each(|deletion| self.worker.delete(deletion));
+        match event {
+            PodEvent::PodDeleted { grace_period_seconds } => {
+                self.worker.delete(Deletion { timestamp: now, grace_period_seconds });
+            }
+            PodEvent::Evicted(eviction) => self.worker.evict(eviction),
+            PodEvent::KubeletRestarted => {
+                let mut settings = self.settings;
+                settings.kubelet_started_at = Some(now);
+                let deletion = self.worker.deletion();
+                self.worker = PodWorker::resume(settings, self.worker.api_status().clone());
+                deletion.into_iter().for_each(|deletion| self.worker.delete(deletion));
+            }
+            _ => {}
         }
     }
 
@@ -121,7 +126,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Nothing is said about when a real kubelet would sync: a controller must keep the rules whenever
 /// it is called. For the kubelet's own timing see [`sim::simulate`](crate::sim::simulate).
 ///
-/// `trace` is an empty trace of `pod`; faults are of the calls of the controller.
+/// `trace` is an empty trace of `pod`; faults are of the calls of the controller. Images do not
+/// change: of such an event the controller is told, and that is all.
 pub fn drive(
     pod: &PodSpec,
     scenario: &Scenario,
@@ -195,15 +201,25 @@ impl Drive<'_> {
         while let Some(due) = self.events.pop_if(|event| event.at <= since) {
             // Ends that are due happen before they are overtaken.
             self.runtime.runtime_mut().look(pod);
-            if due.event == PodEvent::SandboxLost {
-                self.sim().lose_sandbox();
-            } else if due.event == PodEvent::InitRecordsRemoved {
-                self.sim().remove_init_records(pod);
-            } else if due.event == PodEvent::KubeletRestarted {
-                self.sim().forget_probe_results();
-                self.runtime.runtime_mut().note(Fact::MemoryLost);
-            } else if matches!(due.event, PodEvent::PodDeleted { .. }) {
-                self.runtime.runtime_mut().note(Fact::DeletionRequested);
+            match &due.event {
+                PodEvent::SandboxLost => self.sim().lose_sandbox(),
+                PodEvent::InitRecordsRemoved => self.sim().remove_init_records(pod),
+                PodEvent::InstanceVanished { container } => {
+                    if let Some(container) = pod.find(container) {
+                        self.sim().lose_instance(container);
+                    }
+                }
+                PodEvent::RuntimeUnavailable { lasts } => self.sim().fail_until(now + *lasts),
+                PodEvent::KubeletRestarted => {
+                    self.sim().forget_probe_results();
+                    self.runtime.runtime_mut().note(Fact::MemoryLost);
+                }
+                PodEvent::PodDeleted { .. } => {
+                    self.runtime.runtime_mut().note(Fact::DeletionRequested);
+                }
+                PodEvent::Evicted(_) => self.runtime.runtime_mut().note(Fact::Evicted),
+                // The pod that is driven stays as it is.
+                PodEvent::ImageChanged { .. } => {}
             }
             self.runtime.runtime_mut().look(pod);
             controller.told(due.event, now);

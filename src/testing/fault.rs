@@ -1,13 +1,15 @@
 //! Faults on the way to a runtime.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use core::fmt;
+use core::pin::Pin;
 use core::time::Duration;
 
 use smol_str::SmolStr;
 
+use super::calls::with_calls;
 use crate::observation::Observation;
-use crate::runtime::ContainerRuntime;
+use crate::runtime::{AsyncContainerRuntime, ContainerRuntime};
 use crate::spec::{ContainerIndex, PodSpec};
 use crate::termination::{GraceRequest, TerminationPlan};
 use crate::time::Timestamp;
@@ -30,8 +32,6 @@ pub enum Fault {
 }
 
 /// Which calls have which fault, counted from 0 over all calls of a runtime.
-///
-/// It only counts and looks up, so it serves blocking and async runtimes alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     faults: BTreeMap<u32, Fault>,
@@ -87,7 +87,8 @@ pub enum FaultyError<E> {
     Runtime(E),
 }
 
-/// A runtime whose calls go wrong as a [`FaultPlan`] says.
+/// A runtime whose calls go wrong as a [`FaultPlan`] says. Around a [`ContainerRuntime`] it is one,
+/// and around an [`AsyncContainerRuntime`] it is one of those.
 ///
 /// Wrap it around your runtime to see that your controller lives with failing calls, lost and slow
 /// answers and containers that vanish; [`drive`](super::drive) has one inside.
@@ -110,20 +111,45 @@ pub enum FaultyError<E> {
 /// assert_eq!(observation.sandboxes().len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A sync over an async runtime that fails to answer now and then:
+///
+/// ```
+/// use podinit::testing::{Fault, FaultInjector, FaultPlan};
+/// use podinit::{AsyncContainerRuntime, PodSpec, PodWorker, sync_pod_async};
+///
+/// async fn sync_in_trouble<R: AsyncContainerRuntime>(pod: &PodSpec, runtime: R) -> PodWorker {
+///     let faults = FaultPlan::none().at(0, Fault::Fails).at(2, Fault::AnswerLost);
+///     let mut runtime = FaultInjector::new(runtime, faults);
+///     let mut worker = PodWorker::default();
+///     for _ in 0..3 {
+///         // A pod that cannot be observed is looked at again.
+///         let _ = sync_pod_async(&mut worker, pod, &mut runtime).await;
+///     }
+///     worker
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FaultInjector<R> {
     runtime: R,
     plan: FaultPlan,
     wait: fn(&mut R, Duration),
+    wait_async: Option<AsyncWait<R>>,
 }
+
+/// Lets so much time pass, without blocking a thread: for [`FaultInjector::waiting_async`].
+pub type AsyncWait<R> =
+    for<'a> fn(&'a mut R, Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl<R> FaultInjector<R> {
     /// Around a runtime. Slow calls are no slower than others.
     pub fn new(runtime: R, plan: FaultPlan) -> Self {
-        Self { runtime, plan, wait: |_, _| () }
+        Self { runtime, plan, wait: |_, _| (), wait_async: None }
     }
 
-    /// The same with slow calls: `wait` lets so much time pass, by moving a simulated clock say.
+    /// The same with slow calls: `wait` lets so much time pass, by moving a simulated clock say. A
+    /// runtime whose calls are async can also wait by itself, see
+    /// [`waiting_async`](Self::waiting_async).
     #[must_use]
     pub fn waiting(mut self, wait: fn(&mut R, Duration)) -> Self {
         self.wait = wait;
@@ -146,124 +172,140 @@ impl<R> FaultInjector<R> {
     }
 }
 
-impl<R: ContainerRuntime> FaultInjector<R> {
-    fn call<T>(
-        &mut self,
-        pod: &PodSpec,
-        call: impl FnOnce(&mut R) -> Result<T, R::Error>,
-    ) -> Result<T, FaultyError<R::Error>> {
-        let fault = self.plan.next_call();
+impl<R: AsyncContainerRuntime> FaultInjector<R> {
+    /// The same with slow calls that wait without blocking a thread.
+    ///
+    /// ```
+    /// use podinit::AsyncContainerRuntime;
+    /// use podinit::testing::{FaultInjector, FaultPlan};
+    ///
+    /// fn slow<R: AsyncContainerRuntime>(runtime: R, faults: FaultPlan) -> FaultInjector<R> {
+    ///     FaultInjector::new(runtime, faults).waiting_async(|_, takes| {
+    ///         Box::pin(async move {
+    ///             smol::Timer::after(takes).await;
+    ///         })
+    ///     })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn waiting_async(mut self, wait: AsyncWait<R>) -> Self {
+        self.wait_async = Some(wait);
+        self
+    }
+}
+
+/// The first instance that runs, and how it is stopped at once.
+fn first_running(
+    pod: &PodSpec,
+    observation: &Observation,
+) -> Option<(ContainerIndex, SmolStr, TerminationPlan)> {
+    let (container, instance) =
+        observation.all_instances().find(|(_, instance)| instance.is_running())?;
+    let id = instance.id.clone();
+    let request = GraceRequest { override_seconds: Some(0), ..GraceRequest::default() };
+    let plan = TerminationPlan::for_container(pod, container, id.clone(), None, request);
+    Some((container, id, plan))
+}
+
+/// A call and its fault. With `.await` behind it, it is that of an [`AsyncContainerRuntime`];
+/// without, of a [`ContainerRuntime`].
+macro_rules! call {
+    ($self:ident, $pod:ident, $method:ident($($argument:ident),*) $(, .$await:tt)?) => {{
+        let fault = $self.plan.next_call();
         match fault {
             Some(fault @ Fault::Fails) => return Err(FaultyError::Injected(fault)),
-            Some(Fault::Slow(takes)) => (self.wait)(&mut self.runtime, takes),
-            Some(Fault::InstanceVanishes) => self.vanish(pod),
+            Some(Fault::Slow(takes)) => {
+                ($self.wait)(&mut $self.runtime, takes);
+                $(if let Some(wait) = $self.wait_async {
+                    wait(&mut $self.runtime, takes).$await;
+                })?
+            }
+            Some(Fault::InstanceVanishes) => {
+                let mut seen = Observation::new();
+                // If the runtime refuses, nothing vanishes.
+                if $self.runtime.observe($pod, &mut seen)$(.$await)?.is_ok()
+                    && let Some((container, id, plan)) = first_running($pod, &seen)
+                    && $self.runtime.stop_containers($pod, &plan)$(.$await)?.is_ok()
+                {
+                    let _ = $self.runtime.remove_container($pod, container, &id, false)$(.$await)?;
+                }
+            }
             Some(Fault::AnswerLost) | None => {}
         }
-        let answer = call(&mut self.runtime).map_err(FaultyError::Runtime);
+        let answer = $self.runtime.$method($pod, $($argument),*)$(.$await)?;
         match fault {
             Some(fault @ Fault::AnswerLost) => Err(FaultyError::Injected(fault)),
-            _ => answer,
+            _ => answer.map_err(FaultyError::Runtime),
         }
-    }
-
-    /// Stops and removes the first instance that runs. If the runtime refuses, nothing vanishes.
-    fn vanish(&mut self, pod: &PodSpec) {
-        let mut observation = Observation::new();
-        if self.runtime.observe(pod, &mut observation).is_err() {
-            return;
-        }
-        let running = observation.all_instances().find(|(_, instance)| instance.is_running());
-        let Some((container, instance)) = running else { return };
-        let id = instance.id.clone();
-        let request = GraceRequest { override_seconds: Some(0), ..GraceRequest::default() };
-        let plan = TerminationPlan::for_container(pod, container, id.clone(), None, request);
-        if self.runtime.stop_containers(pod, &plan).is_ok() {
-            let _ = self.runtime.remove_container(pod, container, &id, false);
-        }
-    }
+    }};
 }
 
-impl<R: ContainerRuntime> ContainerRuntime for FaultInjector<R>
-where
-    R::Error: fmt::Display,
-{
-    type Error = FaultyError<R::Error>;
-
-    fn now(&mut self) -> Timestamp {
-        self.runtime.now()
-    }
-
-    fn observe(&mut self, pod: &PodSpec, observation: &mut Observation) -> Result<(), Self::Error> {
-        let answer = self.call(pod, |runtime| runtime.observe(pod, observation));
-        if answer.is_err() {
-            observation.clear();
-        }
-        answer
-    }
-
-    fn run_pod_sandbox(&mut self, pod: &PodSpec, attempt: u32) -> Result<SmolStr, Self::Error> {
-        self.call(pod, |runtime| runtime.run_pod_sandbox(pod, attempt))
-    }
-
-    fn stop_pod_sandbox(&mut self, pod: &PodSpec, sandbox_id: &str) -> Result<(), Self::Error> {
-        self.call(pod, |runtime| runtime.stop_pod_sandbox(pod, sandbox_id))
-    }
-
-    fn stop_containers(
-        &mut self,
-        pod: &PodSpec,
-        plan: &TerminationPlan,
-    ) -> Result<(), Self::Error> {
-        self.call(pod, |runtime| runtime.stop_containers(pod, plan))
-    }
-
-    fn remove_container(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-        id: &str,
-        keep_log: bool,
-    ) -> Result<(), Self::Error> {
-        self.call(pod, |runtime| runtime.remove_container(pod, container, id, keep_log))
-    }
-
-    fn image_present(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-    ) -> Result<bool, Self::Error> {
-        self.call(pod, |runtime| runtime.image_present(pod, container))
-    }
-
-    fn pull_image(&mut self, pod: &PodSpec, container: ContainerIndex) -> Result<u64, Self::Error> {
-        self.call(pod, |runtime| runtime.pull_image(pod, container))
-    }
-
-    fn create_container(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-        sandbox_id: &str,
-        restart_count: Option<u32>,
-    ) -> Result<SmolStr, Self::Error> {
-        self.call(pod, |runtime| {
-            runtime.create_container(pod, container, sandbox_id, restart_count)
-        })
-    }
-
-    fn start_container(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-        id: &str,
-    ) -> Result<(), Self::Error> {
-        self.call(pod, |runtime| runtime.start_container(pod, container, id))
-    }
-
-    fn failure_kind(&self, error: &Self::Error) -> FailureKind {
-        match error {
-            FaultyError::Injected(_) => FailureKind::Plain,
-            FaultyError::Runtime(error) => self.runtime.failure_kind(error),
-        }
-    }
+/// An observation and its fault: a failed one shows nothing.
+macro_rules! observe {
+    ($self:ident, $pod:ident, $observation:ident $(, .$await:tt)?) => {{
+        let mut seen = Observation::new();
+        let into = &mut seen;
+        call!($self, $pod, observe(into) $(, .$await)?)?;
+        *$observation = seen;
+        Ok(())
+    }};
 }
+
+macro_rules! injector {
+    ($($method:ident($($argument:ident: $of:ty),*) -> $answer:ty;)*) => {
+        impl<R: ContainerRuntime> ContainerRuntime for FaultInjector<R> {
+            type Error = FaultyError<R::Error>;
+            fn now(&mut self) -> Timestamp {
+                self.runtime.now()
+            }
+            fn observe(
+                &mut self,
+                pod: &PodSpec,
+                observation: &mut Observation,
+            ) -> Result<(), Self::Error> {
+                observe!(self, pod, observation)
+            }
+            $(fn $method(
+                &mut self,
+                pod: &PodSpec,
+                $($argument: $of),*
+            ) -> Result<$answer, Self::Error> {
+                call!(self, pod, $method($($argument),*))
+            })*
+            fn failure_kind(&self, error: &Self::Error) -> FailureKind {
+                match error {
+                    FaultyError::Injected(_) => FailureKind::Plain,
+                    FaultyError::Runtime(error) => self.runtime.failure_kind(error),
+                }
+            }
+        }
+
+        impl<R: AsyncContainerRuntime> AsyncContainerRuntime for FaultInjector<R> {
+            type Error = FaultyError<R::Error>;
+            fn now(&mut self) -> Timestamp {
+                self.runtime.now()
+            }
+            async fn observe(
+                &mut self,
+                pod: &PodSpec,
+                observation: &mut Observation,
+            ) -> Result<(), Self::Error> {
+                observe!(self, pod, observation, .await)
+            }
+            $(async fn $method(
+                &mut self,
+                pod: &PodSpec,
+                $($argument: $of),*
+            ) -> Result<$answer, Self::Error> {
+                call!(self, pod, $method($($argument),*), .await)
+            })*
+            fn failure_kind(&self, error: &Self::Error) -> FailureKind {
+                match error {
+                    FaultyError::Injected(_) => FailureKind::Plain,
+                    FaultyError::Runtime(error) => self.runtime.failure_kind(error),
+                }
+            }
+        }
+    };
+}
+with_calls!(injector);

@@ -58,7 +58,8 @@ invariants! {
     StartsInReadySandbox = "starts-in-ready-sandbox", rules::starts_in_ready_sandbox,
         "`SyncPod` starts containers in the sandbox that `PodSandboxChanged` found good or that it made";
     /// An init container is started only after each one before it has, in this sandbox, succeeded
-    /// (a regular one) or started (a restartable one).
+    /// (a regular one) or started (a restartable one). The exceptions are those of
+    /// [`AppsAfterInit`](Self::AppsAfterInit).
     InitContainersInOrder = "init-containers-in-order", rules::init_containers_in_order,
         "`computeInitContainerActions`, `kuberuntime_container.go`";
     /// An app container is started only after every init container has, in this sandbox, succeeded
@@ -66,7 +67,11 @@ invariants! {
     ///
     /// As for the order of init containers there is one exception, which is the kubelet's own: an
     /// instance of an app container that was made and never ran, in whatever sandbox, counts as a
-    /// sign that the pod is initialised (`HasAnyRegularContainerCreated`).
+    /// sign that the pod is initialised (`podHasInitialized` in `computeInitContainerActions`).
+    ///
+    /// The kubelet itself does not keep to this and to the order of init containers where the runtime
+    /// has refused to remove the record of an init container from an earlier sandbox:
+    /// `purgeInitContainers` goes on, and `computeInitContainerActions` finds the record by name.
     AppsAfterInit = "apps-after-init", rules::apps_after_init,
         "`computePodActions`: app containers are looked at once `computeInitContainerActions` says initialized";
     /// While a pod is being stopped, a restartable init container is asked to stop only after every
@@ -80,26 +85,35 @@ invariants! {
     /// A container that has ended by itself is started again no earlier than its back-off allows.
     BackOffNeverEarly = "back-off-never-early", rules::back_off_never_early,
         "`doBackOff`, and `Backoff` of client-go's `flowcontrol`";
-    /// Nothing is started in a pod that is to be deleted, or whose phase is Succeeded or Failed.
+    /// Nothing is started in a pod that is to be deleted or is evicted, or whose phase is Succeeded or
+    /// Failed. A kubelet that restarts before an evicted pod has stopped knows nothing of the
+    /// eviction, and goes on with the pod.
     NothingStartsAfterTheEnd = "nothing-starts-after-the-end", rules::nothing_starts_after_the_end,
         "`podWorkerLoop` calls `SyncTerminatingPod` from then on, which starts nothing";
-    /// The phase goes back from Running to Pending only after a sandbox has ended, a container's
-    /// newest instance was removed (by a restart in place, or by somebody else), or two starts of a
-    /// container have failed in a row (of its two newest instances none shows an end); and it never
-    /// leaves Succeeded or Failed. After such a new beginning it may go back and forth until an app
-    /// container has been started.
+    /// The phase never leaves Succeeded or Failed, and goes back from Running to Pending only after
     ///
-    /// The way back is not checked up to 1.32: there a pod with restartable init containers is
-    /// Pending whenever its app containers are held back.
+    /// - a sandbox has ended,
+    /// - two starts of a container have failed in a row: of its two newest instances none shows an
+    ///   end, or the one that ran was removed,
+    /// - the newest instance of a regular init container was removed, or, up to 1.35, that of any
+    ///   container,
+    /// - the last instance of all app containers was removed, in a pod with restartable init
+    ///   containers.
+    ///
+    /// After such a new beginning it may go back and forth until an app container has been started.
+    ///
+    /// The way back is not checked up to 1.32 in pods with restartable init containers, which are
+    /// Pending whenever their app containers are held back: `getPhase` counts a container that runs as
+    /// not started yet, and `HasAnyRegularContainerStarted` one that waits.
     PhaseGoesForward = "phase-goes-forward", rules::phase_goes_forward,
-        "`getPhase`, and the sticky terminal phase of `generateAPIPodStatus`";
+        "`getPhase`, `convertToAPIContainerStatuses`, and the sticky terminal phase of `generateAPIPodStatus`";
     /// No container is shown running in phase Succeeded or Failed, and in phase Running some
     /// container is shown running or has run.
     PhaseFitsContainers = "phase-fits-containers", rules::phase_fits_containers,
         "`getPhase`, and `mergePodStatus`, which keeps the old phase while containers can run";
     /// Ready implies ContainersReady; that implies that each app and restartable init container is
-    /// ready; both are False in phase Succeeded or Failed; a ready one of these is started and runs;
-    /// and Initialized is True once an app container runs.
+    /// ready; both are False in phase Succeeded or Failed; a ready one of these is started and runs,
+    /// unless the pod has ended; and Initialized is True once an app container runs.
     ConditionsAgree = "conditions-agree", rules::conditions_agree,
         "`GeneratePodReadyCondition`, `GenerateContainersReadyCondition`, `GeneratePodInitializedCondition`";
     /// The restart count of a new instance is above that of the one before, and with

@@ -19,6 +19,7 @@ use crate::interop::defaults;
 use crate::sim::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario};
 use crate::spec::{ContainerKind, PodSpec, Probe, SpecError};
 use crate::version::KubernetesVersion;
+use crate::worker::Eviction;
 
 /// What a container does, in whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,6 +31,14 @@ pub struct Script {
     pub failures: u8,
     /// With this exit code.
     pub exit_code: u8,
+    /// So many pulls of its image fail first.
+    pub image_pull_failures: u8,
+    /// So many creations of instances fail first.
+    pub create_failures: u8,
+    /// So many starts of instances fail first. The instances stay Created.
+    pub start_failures: u8,
+    /// So long after each start its liveness probe, if it has one, has failed. `None`: it succeeds.
+    pub liveness_fails_after: Option<u16>,
 }
 
 /// Something that happens to the pod, in seconds since the beginning.
@@ -57,7 +66,8 @@ pub struct Upset {
 ///     },
 /// }))?;
 /// let mut life = Life::new(pod);
-/// life.scripts.insert("migrate".into(), Script { failures: 2, exit_code: 1, lasts: Some(3) });
+/// let script = Script { failures: 2, exit_code: 1, lasts: Some(3), ..Script::default() };
+/// life.scripts.insert("migrate".into(), script);
 /// assert_eq!(life.to_string(), "\
 /// {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {
 /// initContainers: [{name: migrate, image: 'db-tools:1'}],
@@ -124,9 +134,20 @@ impl Life {
             let mut runs: Vec<Run> = (0..script.failures).map(|_| failure.clone()).collect();
             let runs_on = container.kind() != ContainerKind::Init && lasts.is_none();
             runs.push(if runs_on { Run::FOREVER } else { Run::ends(or_default, 0) });
-            let mut script = ContainerScript::runs(runs);
-            script.startup_probe = probe(container.startup_probe());
-            script.readiness_probe = probe(container.readiness_probe());
+            let script = ContainerScript {
+                image_pull_failures: script.image_pull_failures.into(),
+                create_failures: script.create_failures.into(),
+                start_failures: script.start_failures.into(),
+                runs,
+                startup_probe: probe(container.startup_probe()),
+                readiness_probe: probe(container.readiness_probe()),
+                liveness_probe: ProbeScript {
+                    fails_after: script
+                        .liveness_fails_after
+                        .map(|seconds| Duration::from_secs(seconds.into())),
+                    ..ProbeScript::default()
+                },
+            };
             scenario = scenario.script(container.name().clone(), script);
         }
         for upset in &self.upsets {
@@ -169,16 +190,21 @@ impl Life {
             if script.failures > 0 {
                 let _ = write!(text, " --fail {name}={}x{}", script.exit_code, script.failures);
             }
+            let attempts = [
+                ("pull", script.image_pull_failures),
+                ("create", script.create_failures),
+                ("start", script.start_failures),
+            ];
+            for (what, failures) in attempts.iter().filter(|(_, failures)| *failures > 0) {
+                let _ = write!(text, " --fail-{what} {name}={failures}");
+            }
+            if let Some(seconds) = script.liveness_fails_after {
+                let _ = write!(text, " --fail-liveness {name}={seconds}s");
+            }
         }
         for upset in &self.upsets {
-            match &upset.event {
-                PodEvent::PodDeleted { grace_period_seconds: 30 } => {
-                    let _ = write!(text, " --delete {}s", upset.at);
-                }
-                PodEvent::SandboxLost => {
-                    let _ = write!(text, " --reboot {}s", upset.at);
-                }
-                _ => {}
+            if let Some(option) = option(&upset.event) {
+                let _ = write!(text, " {option} {}s", upset.at);
             }
         }
         let until = match self.until {
@@ -187,6 +213,27 @@ impl Life {
         };
         let _ = write!(text, " --until {until} --kubernetes {}", self.version);
         text
+    }
+}
+
+/// The options of `simulate` for a pod that the kubelet stops.
+pub(super) fn evictions() -> [(&'static str, Eviction); 3] {
+    [
+        ("--evict", Eviction::evicted("The node was low on resource: memory.", Some(1))),
+        ("--preempt", Eviction::preempted()),
+        ("--shutdown", Eviction::node_shutdown(30)),
+    ]
+}
+
+/// The option of `simulate` for an event, if it has one.
+fn option(event: &PodEvent) -> Option<&'static str> {
+    match event {
+        PodEvent::PodDeleted { grace_period_seconds: 30 } => Some("--delete"),
+        PodEvent::SandboxLost => Some("--reboot"),
+        PodEvent::Evicted(eviction) => evictions()
+            .into_iter()
+            .find_map(|(option, known)| (known == *eviction).then_some(option)),
+        _ => None,
     }
 }
 
@@ -202,11 +249,8 @@ impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", manifest(&self.pod))?;
         writeln!(f, "# simulate FILE.yaml{}", self.arguments())?;
-        for upset in &self.upsets {
-            match &upset.event {
-                PodEvent::PodDeleted { grace_period_seconds: 30 } | PodEvent::SandboxLost => {}
-                other => writeln!(f, "# and at {}s: {other:?}", upset.at)?,
-            }
+        for upset in self.upsets.iter().filter(|upset| option(&upset.event).is_none()) {
+            writeln!(f, "# and at {}s: {:?}", upset.at, upset.event)?;
         }
         for (call, fault) in self.faults.faults() {
             writeln!(f, "# and call {call}: {fault:?}")?;

@@ -69,13 +69,16 @@
 //! # What else is here
 //!
 //! - [`Recorder`] writes the trace of any [`ContainerRuntime`](crate::ContainerRuntime), also of a
-//!   real one; [`FaultInjector`] lets its calls go wrong.
+//!   real one.
+//! - [`FaultInjector`] lets the calls of any runtime go wrong, blocking or async.
 //! - [`check_statuses`] says whether a kubelet could have written a series of statuses, as
 //!   `kubectl get pod -w -o json` shows them.
-//! - [`RuntimeContract`] checks an implementation of `ContainerRuntime` call by call.
+//! - [`RuntimeContract`] checks an implementation of `ContainerRuntime`, or of
+//!   [`AsyncContainerRuntime`](crate::AsyncContainerRuntime), call by call.
 //! - [`observations`], [`reachable_observations`] and [`worker_events`] feed single decisions and
 //!   the worker.
 
+mod calls;
 mod contract;
 mod drive;
 mod fault;
@@ -90,7 +93,7 @@ mod world;
 
 pub use contract::{ContractRule, ContractViolation, RuntimeContract};
 pub use drive::{Controller, DrivenRuntime, Kubelet, drive};
-pub use fault::{Fault, FaultInjector, FaultPlan, FaultyError};
+pub use fault::{AsyncWait, Fault, FaultInjector, FaultPlan, FaultyError};
 pub use invariant::{Invariant, Violation, check};
 pub use life::{Life, Script, Upset, manifest};
 pub use plausible::{Implausible, Problem, check_statuses, read_watch};

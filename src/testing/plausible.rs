@@ -15,7 +15,7 @@ use crate::observation::{
 use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::status::{
     ContainerState, ContainerStateTerminated, ContainerStatus, PodFailure, PodStatus, StartFailure,
-    StartFailures, StatusInputs, condition_type, generate_pod_status,
+    StartFailures, StatusInputs, condition_type, generate_pod_status, terminate_pod,
 };
 use crate::version::Feature;
 
@@ -370,6 +370,7 @@ impl Guesses<'_> {
         }
         let mut choice = Vec::new();
         for ((index, shown), records) in self.shown().zip(chosen) {
+            let records = records.or_else(|| self.marked_lost(shown).then(Records::default));
             let Some(records) = records else {
                 let list = match self.pod.container(index).kind() {
                     ContainerKind::App => "containerStatuses",
@@ -383,6 +384,18 @@ impl Guesses<'_> {
             choice.push((index, records));
         }
         Ok(choice)
+    }
+
+    /// Is it the status before, marked as lost? The last status of all is written over the one that
+    /// stands, which need not be the one of the moment: that may have been refused as an illegal
+    /// transition (`TerminatePod`, `checkContainerStateTransition`).
+    fn marked_lost(&self, shown: &ContainerStatus) -> bool {
+        let Some(before) = self.before.filter(|_| self.status.phase.is_terminal()) else {
+            return false;
+        };
+        let mut marked = before.clone();
+        terminate_pod(self.pod, before, &mut marked);
+        find(&marked, &shown.name) == Some(shown)
     }
 
     /// Phase and conditions follow from what was reported of the containers.

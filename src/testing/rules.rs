@@ -168,6 +168,8 @@ pub(super) fn nothing_starts_after_the_end(
     };
     if world.deletion_requested {
         Some(format!("{what} was started although the pod is to be deleted"))
+    } else if world.evicted {
+        Some(format!("{what} was started although the pod is evicted"))
     } else {
         let phase = world.terminal_phase()?;
         Some(format!("{what} was started although the pod's phase is {phase}"))
@@ -177,10 +179,14 @@ pub(super) fn nothing_starts_after_the_end(
 pub(super) fn phase_goes_forward(world: &World<'_>, entry: &TraceEntry) -> Option<String> {
     let new = written(entry)?.phase;
     let old = world.status?.phase;
+    // Up to 1.34 no restartable init container has started when the phase is computed, and up to
+    // 1.32 no app container has that waits (`HasAnyRegularContainerStarted`).
+    let held_back = world.pod.has_restartable_init_container()
+        && world.pod.gates().version() < KubernetesVersion::V1_33;
     let back = old == PodPhase::Running
         && new == PodPhase::Pending
         && !world.may_begin_anew()
-        && world.pod.gates().version() >= KubernetesVersion::V1_33;
+        && !held_back;
     let revived = old.is_terminal() && new != old;
     (back || revived).then(|| format!("the phase went from {old} to {new}"))
 }
@@ -228,7 +234,8 @@ pub(super) fn conditions_agree(world: &World<'_>, entry: &TraceEntry) -> Option<
         if containers_ready && !container.ready {
             Some(format!("ContainersReady is True and container {name} is not ready"))
         } else if container.ready
-            // The last status of all marks what was lost as terminated and leaves it ready.
+            // The last status of all marks what was lost as terminated and leaves it ready:
+            // `TerminatePod` replaces the state alone.
             && !status.phase.is_terminal()
             && (container.started != Some(true) || container.state.running.is_none())
         {

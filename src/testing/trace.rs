@@ -97,7 +97,10 @@ pub enum Fact {
     },
     /// Somebody asked for the pod to be deleted.
     DeletionRequested,
-    /// Whoever looks after the pod was restarted, and has lost its memory of back-off.
+    /// The node stops the pod: it is evicted, preempted, or the node shuts down.
+    Evicted,
+    /// Whoever looks after the pod was restarted, and has lost its memory: of back-off, and of an
+    /// eviction that is not yet in the status.
     MemoryLost,
     /// This status was written to the API, where it differs from the one before.
     StatusWritten(Box<PodStatus>),
@@ -255,6 +258,7 @@ impl fmt::Display for Trace {
                     write!(f, "{} has no instance {id} any more", name(container))
                 }
                 Fact::DeletionRequested => f.write_str("the pod is to be deleted"),
+                Fact::Evicted => f.write_str("the pod is evicted"),
                 Fact::MemoryLost => f.write_str("back-off is forgotten"),
                 Fact::StatusWritten(status) => write!(f, "phase {}", status.phase),
             }?;

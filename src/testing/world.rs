@@ -9,6 +9,7 @@ use super::trace::{Fact, StopScope, Trace, TraceEntry};
 use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
 use crate::status::{PodPhase, PodStatus};
 use crate::time::Timestamp;
+use crate::version::Feature;
 
 /// An instance that has been started and not been removed.
 #[derive(Clone, Debug)]
@@ -79,14 +80,18 @@ pub(super) struct World<'a> {
     /// By [`ContainerIndex`].
     pub(super) containers: Vec<ContainerLife>,
     pub(super) deletion_requested: bool,
+    pub(super) evicted: bool,
     /// The last one written.
     pub(super) status: Option<&'a PodStatus>,
-    /// The pod has begun anew (a sandbox has ended, a newest instance was removed), and has not come to its app containers again, as far as the statuses tell.
+    /// The pod has begun anew (a sandbox has ended, a newest instance was removed), and has not come
+    /// to its app containers again, as far as the statuses tell.
     pub(super) started_over: bool,
     /// It has begun anew since the last status was written, whose sync may not have known.
     started_over_lately: bool,
     /// An app container has been started since then.
     app_started: bool,
+    /// An app container has been started since the last restart in place.
+    app_ran: bool,
 }
 
 impl<'a> World<'a> {
@@ -99,10 +104,12 @@ impl<'a> World<'a> {
             sandboxes: Vec::new(),
             containers,
             deletion_requested: false,
+            evicted: false,
             status: None,
             started_over: false,
             started_over_lately: false,
             app_started: false,
+            app_ran: false,
         }
     }
 
@@ -135,8 +142,9 @@ impl<'a> World<'a> {
     }
 
     /// Has an app container an instance that was made and never ran? The kubelet takes it for a
-    /// sign that the pod is initialised, of whatever sandbox it is.
-    /// The instance that is being started now does not count.
+    /// sign that the pod is initialised, of whatever sandbox it is: `computeInitContainerActions`
+    /// finds it by the container's name, and sets `podHasInitialized` for one that is Created or
+    /// Running. The instance that is being started now does not count.
     pub(super) fn seems_initialized(&self, starting: ContainerIndex) -> bool {
         let made = |app| self.life(app).is_some_and(|life| life.made > u32::from(app == starting));
         self.pod.app_containers().any(made)
@@ -201,7 +209,10 @@ impl<'a> World<'a> {
             }
             Fact::ContainerRemoved { container, id } => self.remove(*container, id),
             Fact::DeletionRequested => self.deletion_requested = true,
+            Fact::Evicted => self.evicted = true,
             Fact::MemoryLost => {
+                // The API server does not know of it before the pod has stopped.
+                self.evicted = false;
                 for life in &mut self.containers {
                     life.restarts = 0;
                     life.restarted_after = None;
@@ -227,7 +238,8 @@ impl<'a> World<'a> {
         let again = is_init && life.present.is_empty() && !life.ids.is_empty();
         life.present.push(id.clone());
         life.made = life.made.saturating_add(1);
-        // Of two instances that never ran, the older one hides how the last run ended.
+        // Of two instances that never ran, the older one hides how the last run ended: its state is
+        // the last state (`convertToAPIContainerStatuses`).
         if life.made > 1 || again {
             self.start_over();
         }
@@ -239,7 +251,9 @@ impl<'a> World<'a> {
         let starts_at_once = declared.is_some_and(|declared| {
             declared.is_restartable_init_container() && declared.startup_probe().is_none()
         });
-        self.app_started |= self.pod.app_containers().any(|app| app == container);
+        let is_app = self.pod.app_containers().any(|app| app == container);
+        self.app_started |= is_app;
+        self.app_ran |= is_app;
         let Some(life) = self.life_mut(container) else { return };
         if let Some(finished_at) = life.last_own_exit().map(|exit| exit.finished_at) {
             let expired = life.restarted_after.is_some_and(|before| {
@@ -288,22 +302,36 @@ impl<'a> World<'a> {
     }
 
     fn remove(&mut self, container: ContainerIndex, id: &str) {
+        let declared = self.pod.containers().get(container.slot());
+        let regular = declared.is_some_and(|declared| declared.kind() == ContainerKind::Init);
+        // A regular init container runs again, if no app container runs. Of any other one the last
+        // end is kept in its status (`convertToAPIContainerStatuses`): since 1.36 also once a new
+        // instance is made.
+        let mut forgotten =
+            regular || !self.pod.enabled(Feature::RestartAllContainersOnContainerExits);
         let Some(life) = self.life_mut(container) else { return };
         let newest = life.present.last().is_some_and(|newest| newest == id);
         life.records.retain(|record| record.id != id);
         life.present.retain(|present| present != id);
-        if newest {
-            // An init container runs again, if no app container runs; of an app container nobody
-            // knows any more that it has run.
+        // An instance that never ran had hidden that end, and is now the newest one.
+        forgotten |= life
+            .present
+            .last()
+            .is_some_and(|left| life.records.iter().all(|record| record.id != *left));
+        // While no app container has an instance, one restartable init container that has not
+        // started is enough (`HasAnyActiveRegularContainerStarted`).
+        let has_instance =
+            |app| self.life(app).is_some_and(|life: &ContainerLife| !life.present.is_empty());
+        forgotten |= self.pod.has_restartable_init_container()
+            && !self.pod.app_containers().any(has_instance);
+        if newest && forgotten {
             self.start_over();
         }
-        // A restart in place leaves nothing: the pod begins anew in the same sandbox.
-        let has_run = self
-            .pod
-            .app_containers()
-            .any(|app| self.life(app).is_some_and(|life| !life.ids.is_empty()));
-        let in_place = self.pod.can_restart_all_containers() && has_run;
+        // A restart in place leaves nothing: the pod begins anew in the same sandbox. One that has
+        // not come to its app containers since the last time has merely lost something.
+        let in_place = self.pod.can_restart_all_containers() && self.app_ran;
         if in_place && self.containers.iter().all(|life| life.present.is_empty()) {
+            self.app_ran = false;
             self.start_over();
             self.containers.iter_mut().for_each(|life| life.done_in = None);
         }

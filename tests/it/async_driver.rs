@@ -1,77 +1,20 @@
 //! The async driver does what the blocking one does, under any executor, and can be dropped at any
 //! point.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use podinit::sim::{ContainerScript, Run, RuntimeCall, Scenario, SimError, SimRuntime};
-use podinit::termination::TerminationPlan;
 use podinit::{
-    AsyncContainerRuntime, ContainerIndex, ContainerRuntime, Deletion, FailureKind, FeatureGates,
-    NextSync, Observation, PodPhase, PodSpec, PodStatus, PodWorker, SyncKind, SyncPodError,
-    Timestamp, sync_pod, sync_pod_async,
+    AsyncContainerRuntime, Deletion, FeatureGates, NextSync, PodPhase, PodSpec, PodStatus,
+    PodWorker, SyncKind, SyncPodError, Timestamp, sync_pod, sync_pod_async,
 };
 use serde_json::json;
 use smol_str::SmolStr;
 
-/// The simulated runtime behind calls that make their caller wait: once before they do what they
-/// are asked to and once after.
-struct Waiting(SimRuntime);
-
-async fn wait_once() {
-    let mut waited = false;
-    poll_fn(move |context| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Each method as that of the blocking trait.
-macro_rules! waiting {
-    ($($method:ident($($argument:ident: $of:ty),*) -> $answer:ty;)*) => {
-        impl AsyncContainerRuntime for Waiting {
-            type Error = SimError;
-
-            fn now(&mut self) -> Timestamp {
-                self.0.now()
-            }
-
-            $(async fn $method(
-                &mut self,
-                pod: &PodSpec,
-                $($argument: $of),*
-            ) -> Result<$answer, SimError> {
-                wait_once().await;
-                let answer = self.0.$method(pod, $($argument),*);
-                wait_once().await;
-                answer
-            })*
-
-            fn failure_kind(&self, error: &SimError) -> FailureKind {
-                self.0.failure_kind(error)
-            }
-        }
-    };
-}
-
-waiting! {
-    observe(observation: &mut Observation) -> ();
-    run_pod_sandbox(attempt: u32) -> SmolStr;
-    stop_pod_sandbox(sandbox_id: &str) -> ();
-    stop_containers(plan: &TerminationPlan) -> ();
-    remove_container(container: ContainerIndex, id: &str, keep_log: bool) -> ();
-    image_present(container: ContainerIndex) -> bool;
-    pull_image(container: ContainerIndex) -> u64;
-    create_container(container: ContainerIndex, sandbox_id: &str, restart_count: Option<u32>)
-        -> SmolStr;
-    start_container(container: ContainerIndex, id: &str) -> ();
-}
+use crate::waiting::Waiting;
 
 fn pod() -> PodSpec {
     let pod = serde_json::from_value(json!({
@@ -113,7 +56,7 @@ const DELETED_AFTER: Duration = Duration::from_secs(120);
 struct Life {
     pod: PodSpec,
     begins_at: Timestamp,
-    runtime: Waiting,
+    runtime: Waiting<SimRuntime>,
     worker: PodWorker,
     calls: Vec<RuntimeCall>,
     statuses: Vec<PodStatus>,

@@ -302,6 +302,23 @@ fn simulate_shows_failures_as_json_with_causes() {
 }
 
 #[test]
+fn simulate_shows_starts_that_fail_and_an_eviction() {
+    let file = manifest("migrate.yaml");
+    let args = "--fail-pull init-migrate=1 --fail-create init-migrate=1 --fail-start init-migrate=1 \
+                --evict 2m";
+    let args = args.split(' ').map(std::ffi::OsStr::new);
+    let args: Vec<_> = [file.as_os_str()].into_iter().chain(args).collect();
+    let ran = run("simulate", &args);
+    let stdout = ran.succeeded();
+    let words = ["Init:ErrImagePull", "Init:CreateContainerError", "Init:RunContainerError"];
+    let mut rest = stdout;
+    for word in words.into_iter().chain(["Running", "Evicted"]) {
+        rest = rest.split_once(word).unwrap_or_else(|| panic!("{word}: {stdout}")).1;
+    }
+    assert!(rest.ends_with(": the pod has ended.\n"), "{stdout}");
+}
+
+#[test]
 fn simulate_ends_with_the_phase_that_the_api_server_has() {
     let folder = Folder::new("simulate-status");
     let path = folder.file("never.yaml", format!("{POD}  restartPolicy: Never\n"));
@@ -327,6 +344,10 @@ fn simulate_shows_its_usage_with_a_wrong_option() {
         (vec![file, "--run", "x=-5s"], "simulate: \"-5s\" is a negative duration"),
         (vec![file, "--fail", "x=oops"], "simulate: \"oops\" is no exit code"),
         (vec![file, "--fail", "x=1x-2"], "simulate: \"1x-2\" is no exit code"),
+        (vec![file, "--fail-pull", "x=often"], "simulate: \"often\" is no number of failures"),
+        (vec![file, "--fail-start", "x=10001"], "simulate: \"10001\": no more than 10000"),
+        (vec![file, "--fail-liveness", "x=2"], "simulate: \"2\" is no duration"),
+        (vec![file, "--evict", "never"], "simulate: \"never\" is no duration"),
         (vec![file, "--kubernetes", "1.12"], "simulate: --kubernetes: \"1.12\" is not a supported"),
     ] {
         let ran = run("simulate", &args);
@@ -340,6 +361,11 @@ fn simulate_shows_its_usage_with_a_wrong_option() {
 fn simulate_names_the_containers_that_there_are() {
     let file = manifest("migrate.yaml");
     let file = file.to_str().unwrap();
+    for option in ["--fail-create", "--fail-liveness"] {
+        let value = if option == "--fail-create" { "migrate=1" } else { "migrate=1s" };
+        let ran = run("simulate", &[file, option, value]);
+        assert!(ran.refused(1).contains("has no container \"migrate\""), "{}", ran.stderr);
+    }
     let ran = run("simulate", &[file, "--fail", "migrate=1"]);
     let told = ran.refused(1);
     assert!(

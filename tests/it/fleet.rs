@@ -12,6 +12,8 @@ use podinit::{KubernetesVersion, PodSpec, WorkerSettings, condition_type};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::support::cases;
+
 const HORIZON: Duration = Duration::from_secs(2_000);
 
 /// A workload of one pod.
@@ -218,7 +220,7 @@ fn check(pod: &PodSpec, script: &PodScript) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn a_fleet_of_one_lives_as_the_simulation_says(pod in pods(), script in scripts()) {

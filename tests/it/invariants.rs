@@ -91,6 +91,13 @@ impl Story {
         })
     }
 
+    /// Its newest instance is gone.
+    fn removed(self, name: &str) -> Self {
+        let (container, nth) = (self.trace.pod().find(name).unwrap(), self.nth(name) - 1);
+        let id = format!("{name}-{nth}").into();
+        self.then(Fact::ContainerRemoved { container, id })
+    }
+
     fn asked_to_stop(self, name: &str) -> Self {
         let (container, nth) = (self.trace.pod().find(name).unwrap(), self.nth(name) - 1);
         let id = format!("{name}-{nth}").into();
@@ -200,6 +207,33 @@ fn init_containers_run_again_in_a_new_sandbox() {
         );
 }
 
+/// After a restart in place nothing is left; after a loss in a pod that has just begun anew, too.
+#[test]
+fn a_lost_sidecar_is_not_taken_for_a_restart_in_place() {
+    let pod: v1::Pod = serde_json::from_value(json!({"metadata": {"name": "pod"}, "spec": {
+        "initContainers": [
+            {"name": "first", "image": "i", "restartPolicy": "Always"},
+            {"name": "init", "image": "i"},
+        ],
+        "containers": [{"name": "app", "image": "i", "restartPolicy": "Never",
+            "restartPolicyRules": [{"action": "RestartAllContainers",
+                "exitCodes": {"operator": "In", "values": [1]}}]}],
+    }}))
+    .unwrap();
+    let restarted = || {
+        let story = Story::of(&pod).then(Fact::SandboxStarted { id: "s".into() });
+        let story = story.runs("first").runs("init").ends("init", 0).runs("app").ends("app", 1);
+        story.ends("first", 137).removed("first").removed("init").removed("app")
+    };
+    restarted().keeps_the_rules().runs("init").breaks(
+        Invariant::InitContainersInOrder,
+        "init container init was started before init container first has started in sandbox s",
+    );
+    let lost = restarted().runs("first").ends("first", 137).removed("first");
+    // It was running when this was decided.
+    lost.runs("init").keeps_the_rules();
+}
+
 #[test]
 fn apps_after_init_fires_while_a_sidecar_has_not_started() {
     Story::in_sandbox("Always")
@@ -275,6 +309,16 @@ fn nothing_starts_after_the_end_fires_after_a_deletion() {
 }
 
 #[test]
+fn nothing_starts_after_the_end_fires_after_an_eviction_unless_it_was_forgotten() {
+    let evicted = || Story::initialized("Always").then(Fact::Evicted);
+    evicted().keeps_the_rules().runs("app").breaks(
+        Invariant::NothingStartsAfterTheEnd,
+        "container app was started although the pod is evicted",
+    );
+    evicted().then(Fact::MemoryLost).runs("app").keeps_the_rules();
+}
+
+#[test]
 fn nothing_starts_after_the_end_fires_in_a_terminal_phase() {
     Story::of(&pod("Never"))
         .shows(status(PodPhase::Failed))
@@ -297,6 +341,49 @@ fn phase_goes_forward_fires_on_pending_after_running() {
         .then(Fact::SandboxEnded { id: "s".into() })
         .shows(status(PodPhase::Pending))
         .keeps_the_rules();
+}
+
+/// The status keeps the last end of a lost container; up to 1.35 not once a new one is made.
+#[test]
+fn phase_goes_forward_fires_after_the_loss_of_an_app_container_since_1_36() {
+    use podinit::KubernetesVersion;
+    let alone = v1::Pod {
+        spec: Some(v1::PodSpec { init_containers: None, ..pod("Always").spec.unwrap() }),
+        ..pod("Always")
+    };
+    let lost = |version: KubernetesVersion| {
+        let spec = PodSpec::compile_unchecked(&alone, version.feature_gates()).unwrap();
+        let story = Story { trace: Trace::new(spec), now: Timestamp::from_secs(1_000) };
+        let story = story.then(Fact::SandboxStarted { id: "s".into() }).runs("app");
+        story.shows(running_status()).ends("app", 137).removed("app")
+    };
+    lost(KubernetesVersion::V1_36)
+        .keeps_the_rules()
+        .shows(status(PodPhase::Pending))
+        .breaks(Invariant::PhaseGoesForward, "the phase went from Running to Pending");
+    lost(KubernetesVersion::V1_35).shows(status(PodPhase::Pending)).keeps_the_rules();
+}
+
+/// Up to 1.32 a pod with restartable init containers is Pending while its app containers wait.
+#[test]
+fn phase_goes_forward_fires_up_to_1_32_in_pods_without_restartable_init_containers() {
+    use podinit::KubernetesVersion;
+    let back_to_pending = |pod: &v1::Pod| {
+        let gates = KubernetesVersion::V1_32.feature_gates();
+        let spec = PodSpec::compile_unchecked(pod, gates).unwrap();
+        let story = Story { trace: Trace::new(spec), now: Timestamp::from_secs(1_000) };
+        let story = story.then(Fact::SandboxStarted { id: "s".into() }).runs("init");
+        let has_sidecars = pod.spec.as_ref().unwrap().init_containers.as_ref().unwrap().len() > 1;
+        let story = story.ends("init", 0);
+        let story = if has_sidecars { story.runs("first").runs("second") } else { story };
+        story.runs("app").shows(running_status()).ends("app", 1).shows(status(PodPhase::Pending))
+    };
+    let with = pod("Always");
+    back_to_pending(&with).keeps_the_rules();
+    let mut without = with;
+    without.spec.as_mut().unwrap().init_containers.as_mut().unwrap().truncate(1);
+    back_to_pending(&without)
+        .breaks(Invariant::PhaseGoesForward, "the phase went from Running to Pending");
 }
 
 #[test]

@@ -35,5 +35,6 @@ mod termination;
 mod upsets;
 mod validation;
 mod versions;
+mod waiting;
 mod worked_cases;
 mod worker;

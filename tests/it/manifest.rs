@@ -8,6 +8,8 @@ use podinit::interop::manifest::{
 };
 use proptest::prelude::*;
 
+use crate::support::cases;
+
 fn strict(text: &str) -> Result<Vec<Document>, ManifestError> {
     read(text, &ReadOptions::strict())
 }
@@ -394,7 +396,7 @@ fn problems_tell_where_they_are() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(200))]
 
     /// Whatever the text, there is an answer, and no panic.
     #[test]

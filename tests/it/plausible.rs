@@ -7,10 +7,10 @@ use podinit::sim::simulate;
 use podinit::testing::{Implausible, LifeShape, check_statuses, lives, read_watch};
 use podinit::{FeatureGates, PodSpec};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 
 use crate::conformance::{case, for_each_case};
+use crate::support::cases;
 
 fn shown(status: v1::PodStatus) -> v1::Pod {
     v1::Pod { status: Some(status), ..v1::Pod::default() }
@@ -52,11 +52,7 @@ fn every_recorded_life_is_plausible() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 100,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn every_simulated_life_is_plausible(life in lives(&LifeShape::default())) {

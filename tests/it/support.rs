@@ -11,10 +11,20 @@ use podinit::{
     StartFailures, StatusInputs, Timestamp, compute_pod_actions, condition_type,
     generate_pod_status, kubectl, sync_pod,
 };
+use proptest::test_runner::{Config, FileFailurePersistence};
 use serde_json::{Value, json};
 
 /// The instant at which everything here begins.
 pub const BEGIN: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+/// So many cases of a property, or as many as `PROPTEST_CASES` says. Failures are not kept in files.
+pub fn cases(cases: u32) -> Config {
+    let config = Config {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..Config::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_some() { config } else { Config { cases, ..config } }
+}
 
 pub const S: fn(u64) -> Duration = Duration::from_secs;
 

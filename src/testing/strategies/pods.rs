@@ -26,7 +26,7 @@ pub struct PodShape {
     pub restart_rules: bool,
     /// Some of these rules restart all containers of the pod.
     pub restart_all: bool,
-    /// Startup and readiness probes.
+    /// Startup, readiness and liveness probes.
     pub probes: bool,
     /// Requests of CPU and memory.
     pub resources: bool,
@@ -127,9 +127,10 @@ fn container(shape: &PodShape, init: bool) -> impl Strategy<Value = Map<String, 
     let policy = policy(shape, init);
     let startup = sometimes(shape.probes, probe());
     let readiness = sometimes(shape.probes, probe());
+    let liveness = sometimes(shape.probes, probe());
     let requests = sometimes(shape.resources, requests());
-    (policy, startup, readiness, requests).prop_map(
-        move |((policy, rules), startup, readiness, requests)| {
+    (policy, startup, readiness, liveness, requests).prop_map(
+        move |((policy, rules), startup, readiness, liveness, requests)| {
             let mut container = Map::new();
             // Only containers that keep running have probes.
             let probed = !init || policy == Some("Always");
@@ -138,6 +139,7 @@ fn container(shape: &PodShape, init: bool) -> impl Strategy<Value = Map<String, 
                 ("restartPolicyRules", rules.filter(|_| policy.is_some())),
                 ("startupProbe", startup.filter(|_| probed)),
                 ("readinessProbe", readiness.filter(|_| probed)),
+                ("livenessProbe", liveness.filter(|_| probed)),
                 ("resources", requests.map(|requests| json!({"requests": requests}))),
             ];
             for (key, value) in fields {
