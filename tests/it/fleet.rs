@@ -128,7 +128,7 @@ fn container(init: bool) -> impl Strategy<Value = Value> {
     )
 }
 
-fn pods() -> impl Strategy<Value = PodSpec> {
+pub fn pods() -> impl Strategy<Value = PodSpec> {
     const VERSIONS: [KubernetesVersion; 4] = [
         KubernetesVersion::V1_29,
         KubernetesVersion::V1_33,
@@ -217,7 +217,7 @@ fn script() -> impl Strategy<Value = ContainerScript> {
         )
 }
 
-fn scripts() -> impl Strategy<Value = PodScript> {
+pub fn scripts() -> impl Strategy<Value = PodScript> {
     let events = prop_oneof![3 => Just(0..1), 1 => Just(1..4)]
         .prop_flat_map(|count| prop::collection::vec(event(), count));
     (prop::collection::vec(script(), 6), 0..2_000_u64, events).prop_map(

@@ -261,7 +261,7 @@ impl Count<'_> {
         if let Some(cost) = costs.spec(script.spec) {
             let since = |at: Timestamp| at.saturating_duration_since(self.begins_at);
             let stay = (since(record.begins_at), (!stays).then(|| since(now)));
-            self.summary.resources.count(cost, stay, &record.runs.since(self.begins_at));
+            self.summary.resources.count(cost, stay, record.runs.since(self.begins_at));
         }
     }
 
@@ -303,33 +303,36 @@ impl Count<'_> {
     }
 }
 
-/// Notes when containers have started and ended, as the statuses tell it.
+/// Notes when containers have started and ended, as the statuses tell it: in whole seconds. Where
+/// they do not tell of an end, because the record of the run was removed, it is the next start.
 fn note_runs(spec: &PodSpec, timeline: &Timeline, record: &mut Record) {
-    let mut seen: Vec<(SmolStr, bool)> = Vec::new();
+    let mut ended: Vec<SmolStr> = Vec::new();
+    let mut open: Vec<Option<SmolStr>> = alloc::vec![None; spec.containers().len()];
     for status in timeline.steps.iter().map(|step| &step.status) {
-        let lists = [
-            &status.init_container_statuses,
-            &status.container_statuses,
-            &status.ephemeral_container_statuses,
-        ];
+        let lists = [&status.init_container_statuses, &status.container_statuses];
         for status in lists.into_iter().flatten() {
             let Some(container) = spec.find(&status.name) else { continue };
-            let mut note = |id: &SmolStr, starts: bool, at: Option<Timestamp>| {
-                let key = (id.clone(), starts);
-                if let Some(at) = at
-                    && !seen.contains(&key)
-                {
-                    seen.push(key);
-                    record.runs.note(at, container.slot(), starts);
-                }
-            };
+            let slot = container.slot();
             for state in [&status.last_termination_state, &status.state] {
-                if let Some(running) = &state.running {
-                    note(&status.container_id, true, running.started_at);
+                let running =
+                    state.running.as_ref().map(|r| (&status.container_id, r.started_at, None));
+                let terminated = state.terminated.as_ref();
+                let terminated = terminated.map(|t| (&t.container_id, t.started_at, t.finished_at));
+                let Some((id, Some(start), end)) = running.or(terminated) else { continue };
+                if ended.contains(id) {
+                    continue;
                 }
-                if let Some(terminated) = &state.terminated {
-                    note(&terminated.container_id, true, terminated.started_at);
-                    note(&terminated.container_id, false, terminated.finished_at);
+                if open[slot].as_ref() != Some(id) {
+                    if let Some(earlier) = open[slot].replace(id.clone()) {
+                        record.runs.note(start, slot, false);
+                        ended.push(earlier);
+                    }
+                    record.runs.note(start, slot, true);
+                }
+                if let Some(end) = end {
+                    record.runs.note(end, slot, false);
+                    ended.push(id.clone());
+                    open[slot] = None;
                 }
             }
         }

@@ -218,7 +218,7 @@ impl ResourceUsage {
         &mut self,
         cost: &SpecCost,
         (from, until): (Duration, Option<Duration>),
-        runs: &[(Duration, u16, bool)],
+        runs: impl Iterator<Item = (Duration, u16, bool)>,
     ) {
         for (after, begins) in [(Some(from), true), (until, false)] {
             if let Some(after) = after {
@@ -227,8 +227,8 @@ impl ResourceUsage {
             }
         }
         for (after, container, starts) in runs {
-            if let Some(by) = cost.containers.get(usize::from(*container)) {
-                self.change(*after, |changes| &mut changes.used, by, *starts);
+            if let Some(by) = cost.containers.get(usize::from(container)) {
+                self.change(after, |changes| &mut changes.used, by, starts);
             }
         }
     }
@@ -269,8 +269,11 @@ impl Runs {
     }
 
     /// The same, counted from the beginning of the fleet.
-    pub(super) fn since(&self, beginning: Timestamp) -> Vec<(Duration, u16, bool)> {
-        let since = |at: Timestamp| at.saturating_duration_since(beginning);
-        self.0.iter().map(|(at, container, starts)| (since(*at), *container, *starts)).collect()
+    pub(super) fn since(
+        &self,
+        beginning: Timestamp,
+    ) -> impl Iterator<Item = (Duration, u16, bool)> {
+        let since = move |at: Timestamp| at.saturating_duration_since(beginning);
+        self.0.iter().map(move |(at, container, starts)| (since(*at), *container, *starts))
     }
 }
