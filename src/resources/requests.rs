@@ -337,6 +337,36 @@ pub(super) fn pod_level_limit(
     }
 }
 
+#[cfg(feature = "fleet")]
+impl PodResources {
+    /// What a container uses of a resource while it runs: its request, unless the pod's counts.
+    pub(crate) fn used_by_container(
+        &self,
+        options: &PodResourcesOptions<'_>,
+        container: usize,
+        name: &ResourceName,
+    ) -> Option<Quantity> {
+        let index = self.name_index(name)?;
+        match pod_level_request(self, options, index) {
+            Some(_) => None,
+            None => self.amount(Row::Requests(container), index),
+        }
+    }
+
+    /// What a pod uses of a resource whichever of its containers run: its own request and its
+    /// overhead.
+    pub(crate) fn used_by_pod(
+        &self,
+        options: &PodResourcesOptions<'_>,
+        name: &ResourceName,
+    ) -> Option<Quantity> {
+        let index = self.name_index(name)?;
+        let mut used = pod_level_request(self, options, index);
+        add(&mut used, self.overhead(options, index));
+        used
+    }
+}
+
 /// What the containers request together (`AggregateContainerRequests`): as [`pod_requests`], but
 /// without pod-level resources and overhead.
 pub fn aggregate_container_requests(

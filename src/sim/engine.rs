@@ -9,7 +9,7 @@ use super::scenario::{PodEvent, Scenario, ScheduledEvent};
 use super::timeline::{End, Step, Timeline};
 use super::timing::{IdealTiming, SyncTiming};
 use crate::event::EventLog;
-use crate::runtime::{SyncPodError, sync_pod};
+use crate::runtime::{ContainerRuntime, SyncPodError, sync_pod};
 use crate::spec::PodSpec;
 use crate::time::Timestamp;
 use crate::worker::{Deletion, NextSync, PodWorker, SyncKind, WorkerSettings};
@@ -101,11 +101,13 @@ impl<T: SyncTiming> Engine<'_, T> {
                 return if deleted { End::Deleted } else { End::Terminal };
             }
             let Some(next) = self.next_instant() else { return End::Steady };
+            // Not earlier than the last sync was over.
+            let next = next.max(self.runtime.now());
             let limits = self.scenario.limits;
             if self.steps.len() > limits.steps || self.since_beginning(next) > limits.time {
                 return End::Truncated;
             }
-            now = next.max(now);
+            now = next;
             due = self.advance_to(now);
         }
     }
@@ -184,11 +186,13 @@ impl<T: SyncTiming> Engine<'_, T> {
     fn sync_at(&mut self, now: Timestamp) {
         for _ in 0..MAX_SYNCS_AT_ONCE {
             let changes = self.runtime.changes();
+            let began = now;
             if self.sync(now).is_err() {
                 // The runtime cannot be asked. The pod is looked at when it can be again.
                 self.asked_for = self.runtime.unavailable_until();
                 return;
             }
+            let now = self.runtime.now();
             self.asked_for = self.timing.requeued(&self.pod, self.worker.next_sync(), now);
             if self.worker.kind() == SyncKind::Finished {
                 return;
@@ -199,6 +203,11 @@ impl<T: SyncTiming> Engine<'_, T> {
                     noticed if noticed <= now => again = true,
                     noticed => self.noticed = Some(noticed),
                 }
+            }
+            if again && now > began {
+                // What happened while the sync took its time happens first.
+                self.asked_for = Some(now);
+                return;
             }
             if !again {
                 return;

@@ -437,13 +437,17 @@ impl ContainerRuntime for SimRuntime {
     fn pull_image(&mut self, pod: &PodSpec, container: ContainerIndex) -> Result<u64, SimError> {
         let declared = pod.container(container);
         self.call("PullImage", Some(declared.name()));
-        if let Some(container) = self.containers.get_mut(container.slot())
-            && container.pull_failures > 0
-        {
-            container.pull_failures -= 1;
-            return Err(SimError::ImageNotFound);
+        let present = self.images.contains(declared.image());
+        if let Some(container) = self.containers.get_mut(container.slot()) {
+            if !present {
+                self.now = self.now + container.script.image_pull_lasts;
+            }
+            if container.pull_failures > 0 {
+                container.pull_failures -= 1;
+                return Err(SimError::ImageNotFound);
+            }
         }
-        if !self.images.contains(declared.image()) {
+        if !present {
             self.images.push(declared.image().clone());
         }
         Ok(0)
@@ -491,10 +495,11 @@ impl ContainerRuntime for SimRuntime {
     ) -> Result<(), SimError> {
         let declared = pod.container(container);
         self.call("StartContainer", Some(declared.name()));
-        let now = self.now;
         let Some(state) = self.containers.get_mut(container.slot()) else {
             return Err(SimError::ExecNotFound);
         };
+        self.now = self.now + state.script.start_lasts;
+        let now = self.now;
         if state.start_failures > 0 {
             state.start_failures -= 1;
             return Err(SimError::ExecNotFound);

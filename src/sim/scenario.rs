@@ -55,6 +55,9 @@ pub struct ProbeScript {
 
 /// What a container does.
 ///
+/// Pulls and starts can take time, in which the kubelet does nothing else for the pod: what
+/// happens meanwhile is seen when they are over.
+///
 /// Its first attempts can fail: pulls of its image, creations, starts, each as often as said. Its
 /// `k`-th successful start begins the `k`-th run; the last run repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +68,13 @@ pub struct ContainerScript {
     pub create_failures: u32,
     /// So many starts fail first, with `exec: not found`; the instance stays Created.
     pub start_failures: u32,
+    /// How long an attempt to pull its image takes. An image that is there already takes no time,
+    /// even if it is asked for again.
+    #[serde(default)]
+    pub image_pull_lasts: Duration,
+    /// How long an attempt to start it takes.
+    #[serde(default)]
+    pub start_lasts: Duration,
     /// Its runs. None: it runs until it is stopped.
     pub runs: Vec<Run>,
     /// Its startup probe, if it has one. The result is Unknown at first.
@@ -81,6 +91,8 @@ impl ContainerScript {
         image_pull_failures: 0,
         create_failures: 0,
         start_failures: 0,
+        image_pull_lasts: Duration::ZERO,
+        start_lasts: Duration::ZERO,
         runs: Vec::new(),
         startup_probe: ProbeScript { succeeds_after: None, fails_after: None },
         readiness_probe: ProbeScript { succeeds_after: None, fails_after: None },

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use podinit::kubectl::StatusColumn;
 use podinit::sim::fleet::{
-    Distribution, Fleet, FleetSummary, PodScript, Random, StatusTally, Workload,
+    Distribution, Ends, Fleet, FleetSummary, PodScript, Random, StatusTally, Workload,
 };
-use podinit::sim::{ContainerScript, End, ProbeScript, Run, Timeline, simulate};
-use podinit::{KubernetesVersion, PodSpec, WorkerSettings, condition_type};
+use podinit::sim::{
+    ContainerScript, End, PodEvent, ProbeScript, Run, ScheduledEvent, Timeline, simulate,
+};
+use podinit::{Eviction, KubernetesVersion, PodSpec, WorkerSettings, condition_type};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -32,8 +34,7 @@ struct Facts {
     initialized_after: Option<Duration>,
     statuses: BTreeMap<StatusColumn, StatusTally>,
     restarts: u64,
-    terminal: bool,
-    steady: bool,
+    end: Ends,
 }
 
 /// The duration of a distribution of one at the most. Distributions have three digits: where the
@@ -57,7 +58,7 @@ fn of_timeline(pod: &PodSpec, timeline: &Timeline) -> Facts {
         timeline.steps.iter().map(|step| (step.api_columns(pod).status, step.at)).collect();
     words.dedup_by(|later, earlier| later.0 == earlier.0);
     let end = match timeline.end {
-        End::Terminal => timeline.steps.last().unwrap().at,
+        End::Terminal | End::Deleted => timeline.steps.last().unwrap().at,
         _ => HORIZON,
     };
     for (position, (word, since)) in words.iter().enumerate() {
@@ -74,8 +75,12 @@ fn of_timeline(pod: &PodSpec, timeline: &Timeline) -> Facts {
         initialized_after: first(condition_type::INITIALIZED),
         statuses,
         restarts: all.map(|status| u64::try_from(status.restart_count).unwrap()).sum(),
-        terminal: timeline.end == End::Terminal,
-        steady: timeline.end == End::Steady,
+        end: match timeline.end {
+            End::Terminal => Ends { terminal: 1, ..Ends::default() },
+            End::Deleted => Ends { deleted: 1, ..Ends::default() },
+            End::Steady => Ends { steady: 1, ..Ends::default() },
+            _ => Ends { truncated: 1, ..Ends::default() },
+        },
     }
 }
 
@@ -86,8 +91,7 @@ fn of_summary(summary: &FleetSummary, expected: &Facts) -> Facts {
         initialized_after: only(&summary.initialized_after, expected.initialized_after),
         statuses: summary.statuses.clone(),
         restarts: summary.restarts,
-        terminal: summary.ends.terminal == 1,
-        steady: summary.ends.steady == 1,
+        end: summary.ends,
     }
 }
 
@@ -126,7 +130,7 @@ fn container(init: bool) -> impl Strategy<Value = Value> {
     )
 }
 
-fn pods() -> impl Strategy<Value = PodSpec> {
+pub fn pods() -> impl Strategy<Value = PodSpec> {
     const VERSIONS: [KubernetesVersion; 4] = [
         KubernetesVersion::V1_29,
         KubernetesVersion::V1_33,
@@ -161,6 +165,22 @@ fn span() -> impl Strategy<Value = Duration> {
     prop_oneof![4 => (0..20_u64).prop_map(Duration::from_secs), 1 => (0..90_000_u64).prop_map(Duration::from_millis)]
 }
 
+/// How long a pull or a start takes.
+fn takes() -> impl Strategy<Value = Duration> {
+    prop_oneof![3 => Just(Duration::ZERO), 1 => span()]
+}
+
+/// What the automaton knows of.
+fn event() -> impl Strategy<Value = ScheduledEvent> {
+    let event = prop_oneof![
+        2 => Just(PodEvent::SandboxLost),
+        2 => Just(PodEvent::InitRecordsRemoved),
+        1 => (0..60_i64).prop_map(|grace_period_seconds| PodEvent::PodDeleted { grace_period_seconds }),
+        1 => Just(PodEvent::Evicted(Eviction::evicted("The node was low on resource: memory.", None))),
+    ];
+    (span(), event).prop_map(|(at, event)| ScheduledEvent { at, event })
+}
+
 fn probe_script() -> impl Strategy<Value = ProbeScript> {
     (prop::option::of(span()), prop::option::weighted(0.3, span()))
         .prop_map(|(succeeds_after, fails_after)| ProbeScript { succeeds_after, fails_after })
@@ -180,29 +200,39 @@ fn script() -> impl Strategy<Value = ContainerScript> {
         prop::collection::vec(run, 0..4),
         (few(), few(), few()),
         (probe_script(), probe_script(), probe_script()),
+        (takes(), takes()),
     )
-        .prop_map(|(runs, (pulls, creates, starts), (startup, readiness, liveness))| {
-            ContainerScript {
-                image_pull_failures: pulls,
-                create_failures: creates,
-                start_failures: starts,
-                startup_probe: startup,
-                readiness_probe: readiness,
-                liveness_probe: liveness,
-                ..ContainerScript::runs(runs)
-            }
-        })
+        .prop_map(
+            |(runs, (pulls, creates, starts), (startup, readiness, liveness), (pull, start))| {
+                ContainerScript {
+                    image_pull_lasts: pull,
+                    start_lasts: start,
+                    image_pull_failures: pulls,
+                    create_failures: creates,
+                    start_failures: starts,
+                    startup_probe: startup,
+                    readiness_probe: readiness,
+                    liveness_probe: liveness,
+                    ..ContainerScript::runs(runs)
+                }
+            },
+        )
 }
 
-fn scripts() -> impl Strategy<Value = PodScript> {
-    (prop::collection::vec(script(), 6), 0..2_000_u64).prop_map(|(containers, begins)| {
-        let mut script = PodScript::default();
-        script.begins_after = Duration::from_millis(begins);
-        for (slot, container) in containers.into_iter().enumerate() {
-            *script.container_at(slot) = container;
-        }
-        script
-    })
+pub fn scripts() -> impl Strategy<Value = PodScript> {
+    let events = prop_oneof![3 => Just(0..1), 1 => Just(1..4)]
+        .prop_flat_map(|count| prop::collection::vec(event(), count));
+    (prop::collection::vec(script(), 6), 0..2_000_u64, events).prop_map(
+        |(containers, begins, events)| {
+            let mut script = PodScript::default();
+            script.events = events;
+            script.begins_after = Duration::from_millis(begins);
+            for (slot, container) in containers.into_iter().enumerate() {
+                *script.container_at(slot) = container;
+            }
+            script
+        },
+    )
 }
 
 fn check(pod: &PodSpec, script: &PodScript) -> Result<(), TestCaseError> {

@@ -15,6 +15,8 @@ mod conformance;
 mod contract;
 #[cfg(feature = "fleet")]
 mod fleet;
+#[cfg(feature = "fleet")]
+mod fleet_nodes;
 mod fuzz;
 #[cfg(feature = "proptest")]
 mod invariants;

@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 
 use super::super::runtime::Probe;
 use super::super::runtime::abstraction::Attempts;
-use super::super::scenario::{Run, Scenario};
+use super::super::scenario::{PodEvent, Run, Scenario};
 use super::super::{SimError, SimRuntime};
 use crate::fnv::Fnv1a;
 use crate::kubectl::{StatusColumn, columns};
@@ -24,7 +24,7 @@ use crate::runtime::{SyncPodError, sync_pod};
 use crate::spec::{ContainerIndex, PodSpec};
 use crate::status::{PodPhase, PodStatus, condition_type};
 use crate::time::Timestamp;
-use crate::worker::{NextSync, PodWorker, SyncKind, WorkerSettings};
+use crate::worker::{Deletion, NextSync, PodWorker, SyncKind, WorkerSettings};
 
 /// The containers of a pod as bits.
 pub(super) type Mask = u16;
@@ -109,6 +109,16 @@ pub(super) struct Shown {
     pub(super) is_ready: bool,
     /// The containers that run.
     pub(super) running: Mask,
+    /// The pod was asked to go.
+    pub(super) is_deleted: bool,
+}
+
+impl SyncEffect {
+    /// The containers for which something is done but stopping them.
+    pub(super) fn turns(&self) -> Mask {
+        let failed = self.pull_failed | self.create_failed | self.start_failed;
+        self.started | self.advanced | self.held | self.pulled | failed
+    }
 }
 
 /// What happens to a container by itself.
@@ -116,6 +126,20 @@ pub(super) struct Shown {
 pub(super) enum ContainerEvent {
     Exit(ExitId),
     Probe(Probe, ProbeResult),
+}
+
+/// Does the automaton know of such events? Pods to which others happen are simulated plainly.
+pub(super) fn is_covered(event: &PodEvent) -> bool {
+    match event {
+        PodEvent::SandboxLost
+        | PodEvent::InitRecordsRemoved
+        | PodEvent::PodDeleted { .. }
+        | PodEvent::Evicted(_) => true,
+        PodEvent::InstanceVanished { .. }
+        | PodEvent::RuntimeUnavailable { .. }
+        | PodEvent::KubeletRestarted
+        | PodEvent::ImageChanged { .. } => false,
+    }
 }
 
 /// The memory and the runtime of a pod.
@@ -131,6 +155,7 @@ struct State {
     shown: Shown,
     syncs: Vec<(SyncInput, SyncEffect)>,
     events: Vec<(u16, ContainerEvent, StateId)>,
+    pod_events: Vec<(PodEvent, StateId)>,
 }
 
 /// The table has become too large.
@@ -242,6 +267,31 @@ impl<'a> Automaton<'a> {
         Ok(to)
     }
 
+    /// The state after something has happened to the pod that [is covered](is_covered).
+    pub(super) fn pod_event(
+        &mut self,
+        from: StateId,
+        event: &PodEvent,
+    ) -> Result<StateId, TooManyStates> {
+        let known = &self.states[from.0 as usize].pod_events;
+        if let Some((_, to)) = known.iter().find(|(known, _)| known == event) {
+            return Ok(*to);
+        }
+        let mut pod = (*self.states[from.0 as usize].pod).clone();
+        match event {
+            PodEvent::SandboxLost => pod.runtime.lose_sandbox(),
+            PodEvent::InitRecordsRemoved => pod.runtime.remove_init_records(self.pod),
+            PodEvent::PodDeleted { grace_period_seconds } => pod
+                .worker
+                .delete(Deletion { timestamp: THEN, grace_period_seconds: *grace_period_seconds }),
+            PodEvent::Evicted(eviction) => pod.worker.evict(eviction.clone()),
+            _ => {}
+        }
+        let to = self.state(pod)?;
+        self.states[from.0 as usize].pod_events.push((event.clone(), to));
+        Ok(to)
+    }
+
     /// What a sync does, and the state after it.
     pub(super) fn sync(
         &mut self,
@@ -340,13 +390,15 @@ impl<'a> Automaton<'a> {
             shown,
             syncs: Vec::new(),
             events: Vec::new(),
+            pod_events: Vec::new(),
         });
         Ok(id)
     }
 
     fn show(&mut self, pod: &Pod) -> Shown {
         let status = pod.worker.api_status();
-        let columns = columns(self.pod, status, None, THEN);
+        let deletion = pod.worker.deletion();
+        let columns = columns(self.pod, status, deletion.map(|deletion| deletion.timestamp), THEN);
         let known = self.statuses.iter().position(|known| *known == columns.status);
         let id = known.unwrap_or_else(|| {
             self.statuses.push(columns.status);
@@ -361,6 +413,7 @@ impl<'a> Automaton<'a> {
             is_initialized: status.is_condition_true(condition_type::INITIALIZED),
             is_ready: status.is_condition_true(condition_type::READY),
             running: (0..self.pod.containers().len()).filter(runs).map(|slot| 1 << slot).sum(),
+            is_deleted: deletion.is_some(),
         }
     }
 }
@@ -368,8 +421,10 @@ impl<'a> Automaton<'a> {
 impl Pod {
     /// As the plain simulation does it: stopping a pod and looking at what is left of it are one.
     fn sync(&mut self, pod: &PodSpec) -> Result<(), SyncPodError<SimError>> {
-        let terminating = self.worker.kind() == SyncKind::Terminating;
+        let kind = self.worker.kind();
         sync_pod(&mut self.worker, pod, &mut self.runtime)?;
+        let terminating =
+            kind == SyncKind::Terminating || kind == SyncKind::Pod && self.worker.is_stopping();
         if terminating && self.worker.kind() == SyncKind::Terminating {
             sync_pod(&mut self.worker, pod, &mut self.runtime)?;
         }

@@ -1,5 +1,7 @@
 //! One pod on its way through an automaton, with all that needs a clock.
 
+use core::time::Duration;
+
 use smallvec::SmallVec;
 
 use super::super::runtime::{Probe, probe_changes};
@@ -10,14 +12,51 @@ use super::automaton::{
 use super::workload::{MAX_STEPS, PodScript};
 use crate::backoff::BackOff;
 use crate::observation::ProbeResult;
+use crate::sim::PodEvent;
 use crate::sim::engine::MAX_SYNCS_AT_ONCE;
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::time::Timestamp;
 use crate::worker::{SyncKind, WorkerSettings, wake_after_errors};
 
-/// Is told what the API shows of a pod whenever that changes.
+/// Is told what becomes of a pod.
 pub(super) trait Observer {
+    /// What the API shows from `now` on.
     fn shows(&mut self, now: Timestamp, shown: Shown);
+
+    /// A container starts or ends.
+    fn runs(&mut self, at: Timestamp, container: usize, starts: bool);
+}
+
+/// What pods on a node wait for.
+pub(super) trait Node {
+    /// When the pull of a container's image that is asked for at `at` is over.
+    fn pull(&mut self, container: &Container, at: Timestamp, pull: Pull) -> Timestamp;
+
+    /// When the start of a container that is asked for at `at` is over.
+    fn start(&mut self, at: Timestamp, lasts: Duration) -> Timestamp;
+}
+
+/// A pull of an image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pull {
+    pub(super) lasts: Duration,
+    pub(super) fails: bool,
+}
+
+/// All that a life takes its course by.
+pub(super) struct Course<'c, 'a, N, O> {
+    pub(super) pod: &'a PodSpec,
+    pub(super) automaton: &'c mut Automaton<'a>,
+    pub(super) script: &'c PodScript,
+    pub(super) node: &'c mut N,
+    pub(super) observer: &'c mut O,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    At(Timestamp),
+    Over(Timestamp, End),
 }
 
 /// The attempts of a container that are still to fail.
@@ -36,8 +75,36 @@ struct Slot {
     probes: SmallVec<[(Timestamp, Probe, ProbeResult); 2]>,
     /// When it last ended.
     ended: Option<Timestamp>,
+    /// The same as the sync under way has seen it.
+    seen_end: Option<Timestamp>,
+    runs: bool,
     starts: usize,
     failures: Failures,
+}
+
+/// What is done for a container in its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Turn,
+    /// Until its image is pulled, or that has failed.
+    Pull,
+    Pulled,
+    /// Until it is started, or that has failed.
+    Start,
+}
+
+/// A sync that is being carried out, one container after the other.
+#[derive(Clone, Copy, Debug)]
+struct Sync {
+    began: Timestamp,
+    from: StateId,
+    input: SyncInput,
+    effect: SyncEffect,
+    /// The container whose turn it is.
+    container: usize,
+    work: Work,
+    /// When the first back-off ends that has held a container.
+    expiry: Option<Timestamp>,
 }
 
 /// A pod's life under way.
@@ -45,7 +112,9 @@ struct Slot {
 pub(super) struct Life {
     state: StateId,
     begins_at: Timestamp,
+    until: Timestamp,
     asked_for: Option<Timestamp>,
+    sync: Option<Sync>,
     slots: SmallVec<[Slot; 4]>,
     /// By container.
     crash_loops: BackOff<u16>,
@@ -53,6 +122,8 @@ pub(super) struct Life {
     pulls: BackOff<u16>,
     /// Containers some of whose attempts are still to fail.
     failing: Mask,
+    /// How many of the script's events have happened.
+    events: usize,
     /// The sum of all restart counts.
     pub(super) restarts: i64,
     syncs: usize,
@@ -63,24 +134,35 @@ impl Life {
         Self {
             state: StateId::FIRST,
             begins_at: Timestamp::UNIX_EPOCH,
+            until: Timestamp::UNIX_EPOCH,
             asked_for: None,
+            sync: None,
             slots: SmallVec::new(),
             crash_loops: BackOff::new(settings.crash_loop_back_off),
             pulls: BackOff::new(settings.image_pull_back_off),
             failing: 0,
+            events: 0,
             restarts: 0,
             syncs: 0,
         }
     }
 
-    /// Begins anew.
-    fn begin(&mut self, pod: &PodSpec, script: &PodScript, begins_at: Timestamp) {
+    /// Begins anew; nothing happens after `until`.
+    pub(super) fn begin(
+        &mut self,
+        pod: &PodSpec,
+        script: &PodScript,
+        (begins_at, until): (Timestamp, Timestamp),
+    ) {
         self.state = StateId::FIRST;
         self.begins_at = begins_at;
+        self.until = until;
         self.asked_for = None;
+        self.sync = None;
         self.crash_loops.clear();
         self.pulls.clear();
         self.failing = 0;
+        self.events = 0;
         self.restarts = 0;
         self.syncs = 0;
         self.slots.clear();
@@ -95,6 +177,8 @@ impl Life {
                 ends: None,
                 probes: SmallVec::new(),
                 ended: None,
+                seen_end: None,
+                runs: false,
                 starts: 0,
                 failures,
             });
@@ -102,46 +186,84 @@ impl Life {
         }
     }
 
-    /// Runs a pod from its beginning to its end, at the latest `until`.
+    /// Runs a pod that has begun to its end.
     pub(super) fn run(
         &mut self,
-        pod: &PodSpec,
-        automaton: &mut Automaton<'_>,
-        script: &PodScript,
-        (begins_at, until): (Timestamp, Timestamp),
-        observer: &mut impl Observer,
+        mut course: Course<'_, '_, impl Node, impl Observer>,
     ) -> Result<(Timestamp, End), TooManyStates> {
-        self.begin(pod, script, begins_at);
-        let mut now = begins_at;
-        let mut due = true;
+        let mut now = self.begins_at;
         loop {
-            if due {
-                self.sync_at(pod, automaton, script, now, observer)?;
+            match self.step(&mut course, now)? {
+                Next::At(next) => now = next,
+                Next::Over(at, end) => return Ok((at, end)),
             }
-            if automaton.shown(self.state).kind == SyncKind::Finished {
-                return Ok((now, End::Terminal));
-            }
-            let Some(next) = self.next_instant() else { return Ok((now, End::Steady)) };
-            if next > until || self.syncs > MAX_STEPS {
-                return Ok((now, End::Truncated));
-            }
-            now = next.max(now);
-            due = self.advance_to(automaton, now)?;
         }
     }
 
-    fn next_instant(&self) -> Option<Timestamp> {
+    /// Goes on at `now`: at the beginning, or when it was said that it would go on.
+    #[inline]
+    pub(super) fn step(
+        &mut self,
+        course: &mut Course<'_, '_, impl Node, impl Observer>,
+        now: Timestamp,
+    ) -> Result<Next, TooManyStates> {
+        let mut sync = self.sync.take();
+        // The first sync comes before everything else.
+        if sync.is_none() && self.syncs > 0 && !self.advance_to(course, now)? {
+            return Ok(self.next(course, now));
+        }
+        for _ in 0..MAX_SYNCS_AT_ONCE {
+            let mut under_way = match sync.take() {
+                Some(sync) => sync,
+                None => self.begin_sync(course, now)?,
+            };
+            if let Some(at) = self.carry_out(course, &mut under_way, now)? {
+                self.sync = Some(under_way);
+                return Ok(Next::At(at));
+            }
+            let again = self.end_sync(course, &under_way, now);
+            if again && now > under_way.began {
+                // What happened while the sync took its time happens first.
+                self.asked_for = Some(now);
+                return Ok(self.next(course, now));
+            }
+            if !again {
+                return Ok(self.next(course, now));
+            }
+        }
+        self.asked_for = self.asked_for.filter(|at| *at > now);
+        Ok(self.next(course, now))
+    }
+
+    fn next<N, O>(&self, course: &Course<'_, '_, N, O>, now: Timestamp) -> Next {
+        let shown = course.automaton.shown(self.state);
+        if shown.kind == SyncKind::Finished {
+            return Next::Over(now, if shown.is_deleted { End::Deleted } else { End::Terminal });
+        }
+        let Some(next) = self.next_instant(course.script) else {
+            return Next::Over(now, End::Steady);
+        };
+        // Not earlier than the last sync was over.
+        let next = next.max(now);
+        if next > self.until || self.syncs > MAX_STEPS {
+            return Next::Over(now, End::Truncated);
+        }
+        Next::At(next)
+    }
+
+    fn next_instant(&self, script: &PodScript) -> Option<Timestamp> {
         let changes = self.slots.iter().flat_map(|slot| {
             let end = slot.ends.map(|(at, _)| at);
             end.into_iter().chain(slot.probes.iter().map(|(at, ..)| *at))
         });
-        changes.chain(self.asked_for).min()
+        let event = script.events.get(self.events).map(|event| self.begins_at + event.at);
+        changes.chain(self.asked_for).chain(event).min()
     }
 
     /// Lets everything happen that is due; is there something to sync for?
     fn advance_to(
         &mut self,
-        automaton: &mut Automaton<'_>,
+        course: &mut Course<'_, '_, impl Node, impl Observer>,
         now: Timestamp,
     ) -> Result<bool, TooManyStates> {
         let mut due = self.asked_for.is_some_and(|at| at <= now);
@@ -151,43 +273,185 @@ impl Life {
                 // What was due when the run had ended does not happen.
                 if *at <= now && end.is_none_or(|(end, _)| *at < end) {
                     let event = ContainerEvent::Probe(*probe, *result);
-                    self.state = automaton.event(self.state, container, event)?;
+                    self.state = course.automaton.event(self.state, container, event)?;
                     due = true;
                 }
             }
             if let Some((at, exit)) = end {
                 let event = ContainerEvent::Exit(exit);
-                self.state = automaton.event(self.state, container, event)?;
+                self.state = course.automaton.event(self.state, container, event)?;
                 slot.stop(at);
+                course.observer.runs(at, container, false);
                 due = true;
             } else {
                 slot.probes.retain(|(at, ..)| *at > now);
             }
         }
+        while let Some(event) = course.script.events.get(self.events)
+            && self.begins_at + event.at <= now
+        {
+            self.events += 1;
+            due = true;
+            self.happen(course, &event.event, now)?;
+        }
         Ok(due)
     }
 
-    /// Syncs; again as long as a sync makes something start or end, or asks for another one.
-    fn sync_at(
+    /// Something happens to the pod.
+    fn happen(
         &mut self,
-        pod: &PodSpec,
-        automaton: &mut Automaton<'_>,
-        script: &PodScript,
+        course: &mut Course<'_, '_, impl Node, impl Observer>,
+        event: &PodEvent,
         now: Timestamp,
-        observer: &mut impl Observer,
     ) -> Result<(), TooManyStates> {
-        for _ in 0..MAX_SYNCS_AT_ONCE {
-            let effect = automaton.sync(self.state, self.input(pod, now))?;
-            self.syncs += 1;
-            self.take(pod, automaton, script, effect, now);
-            let shown = automaton.shown(self.state);
-            observer.shows(now, shown);
-            if shown.kind == SyncKind::Finished || !(effect.again || effect.changed) {
-                return Ok(());
+        self.state = course.automaton.pod_event(self.state, event)?;
+        let running = course.automaton.shown(self.state).running;
+        for (container, slot) in self.slots.iter_mut().enumerate() {
+            if slot.runs && running >> container & 1 == 0 {
+                slot.stop(now);
+                course.observer.runs(now, container, false);
+            }
+            let declared = course.pod.container(ContainerIndex::new(container));
+            let removed = *event == PodEvent::InitRecordsRemoved && !slot.runs;
+            if removed && declared.kind() != ContainerKind::App {
+                slot.ended = None;
             }
         }
-        self.asked_for = self.asked_for.filter(|at| *at > now);
         Ok(())
+    }
+
+    /// Finds out what a sync does, and stops what it stops.
+    fn begin_sync(
+        &mut self,
+        course: &mut Course<'_, '_, impl Node, impl Observer>,
+        now: Timestamp,
+    ) -> Result<Sync, TooManyStates> {
+        let input = self.input(course.pod, now);
+        let from = self.state;
+        let effect = course.automaton.sync(from, input)?;
+        self.syncs += 1;
+        for container in bits(effect.stopped | effect.turns()) {
+            let Some(slot) = self.slots.get_mut(container) else { continue };
+            // What is decided counts from the end that was seen, also of one that is killed now.
+            slot.seen_end = slot.ended;
+            if effect.stopped >> container & 1 == 1 {
+                slot.stop(now);
+                course.observer.runs(now, container, false);
+            }
+        }
+        Ok(Sync { began: now, from, input, effect, container: 0, work: Work::Turn, expiry: None })
+    }
+
+    /// Carries a sync out as far as it takes no time; gives when it goes on.
+    fn carry_out(
+        &mut self,
+        course: &mut Course<'_, '_, impl Node, impl Observer>,
+        sync: &mut Sync,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TooManyStates> {
+        let pod = course.pod;
+        loop {
+            let rest =
+                sync.effect.turns() & Mask::MAX.checked_shl(sync.container as u32).unwrap_or(0);
+            let Some(container) = bits(rest).next().filter(|c| *c < self.slots.len()) else {
+                return Ok(None);
+            };
+            if container != sync.container {
+                (sync.container, sync.work) = (container, Work::Turn);
+            }
+            let declared = pod.container(ContainerIndex::new(container));
+            let has = |mask: Mask| mask >> container & 1 == 1;
+            let script = course.script.get(container);
+            let slot = &mut self.slots[container];
+            match sync.work {
+                Work::Turn => {
+                    let key = container as u16;
+                    let delay = slot.seen_end.and_then(|ended| {
+                        let delay = self.crash_loops.in_back_off_since(&key, ended, now)?;
+                        Some(ended + delay)
+                    });
+                    if has(sync.effect.held) {
+                        if delay.is_none() && now > sync.began {
+                            // Its back-off has ended while others were pulled or started.
+                            sync.input.held &= !(1 << container);
+                            sync.effect = course.automaton.sync(sync.from, sync.input)?;
+                            continue;
+                        }
+                        sync.expiry = [sync.expiry, delay].into_iter().flatten().min();
+                    }
+                    if has(sync.effect.advanced)
+                        && let Some(ended) = slot.seen_end
+                    {
+                        self.crash_loops.advance(key, ended, now);
+                    }
+                    sync.work = Work::Pulled;
+                    if has(sync.effect.pulled) {
+                        sync.work = Work::Pull;
+                        let fails = has(sync.effect.pull_failed);
+                        let pull = Pull { lasts: script.image_pull_lasts, fails };
+                        let at = course.node.pull(declared, now, pull);
+                        if at > now {
+                            return Ok(Some(at));
+                        }
+                    }
+                }
+                Work::Pull if has(sync.effect.pull_failed) => {
+                    slot.failures.pull -= 1;
+                    self.pulls.advance(image_key(pod, container), now, now);
+                    self.note_failing(container);
+                    sync.next_turn();
+                }
+                Work::Pull => sync.work = Work::Pulled,
+                Work::Pulled if has(sync.effect.create_failed) => {
+                    slot.failures.create -= 1;
+                    self.note_failing(container);
+                    sync.next_turn();
+                }
+                Work::Pulled if has(sync.effect.started | sync.effect.start_failed) => {
+                    sync.work = Work::Start;
+                    let at = course.node.start(now, script.start_lasts);
+                    if at > now {
+                        return Ok(Some(at));
+                    }
+                }
+                Work::Start if has(sync.effect.start_failed) => {
+                    slot.failures.start -= 1;
+                    self.note_failing(container);
+                    sync.next_turn();
+                }
+                Work::Start => {
+                    let run = script.run(slot.starts);
+                    slot.starts += 1;
+                    slot.runs = true;
+                    slot.ends =
+                        run.lasts.map(|lasts| (now + lasts, course.automaton.exit(container, run)));
+                    slot.probes.clear();
+                    slot.probes.extend(probe_changes(declared, script, now));
+                    course.observer.runs(now, container, true);
+                    sync.next_turn();
+                }
+                Work::Pulled => sync.next_turn(),
+            }
+        }
+    }
+
+    /// The sync is over; is another one due at once?
+    fn end_sync(
+        &mut self,
+        course: &mut Course<'_, '_, impl Node, impl Observer>,
+        sync: &Sync,
+        now: Timestamp,
+    ) -> bool {
+        let effect = &sync.effect;
+        self.state = effect.to;
+        self.restarts += i64::from(effect.restarts);
+        let shown = course.automaton.shown(self.state);
+        course.observer.shows(sync.began, shown);
+        let deadline = self.deadline(course.pod).filter(|_| shown.kind == SyncKind::Pod);
+        let retry = effect.failed.then(|| wake_after_errors(course.pod, sync.expiry, now).0);
+        self.asked_for =
+            if effect.again { Some(now) } else { [deadline, retry].into_iter().flatten().min() };
+        shown.kind != SyncKind::Finished && (effect.again || effect.changed)
     }
 
     /// When the pod's `activeDeadlineSeconds` have passed; its start is told in whole seconds.
@@ -218,66 +482,6 @@ impl Life {
         input
     }
 
-    /// Takes in what a sync has done.
-    fn take(
-        &mut self,
-        pod: &PodSpec,
-        automaton: &mut Automaton<'_>,
-        script: &PodScript,
-        effect: SyncEffect,
-        now: Timestamp,
-    ) {
-        self.state = effect.to;
-        self.restarts += i64::from(effect.restarts);
-        let touched = effect.stopped | effect.started | effect.advanced | effect.held;
-        let failed = effect.pull_failed | effect.create_failed | effect.start_failed;
-        let mut expiry: Option<Timestamp> = None;
-        for container in bits(touched | failed) {
-            let Some(slot) = self.slots.get_mut(container) else { continue };
-            let has = |mask: Mask| mask >> container & 1 == 1;
-            let key = container as u16;
-            // What was decided counts from the end that was seen, also of one that was just killed.
-            if let Some(ended) = slot.ended {
-                if has(effect.held)
-                    && let Some(delay) = self.crash_loops.in_back_off_since(&key, ended, now)
-                {
-                    let expires = ended + delay;
-                    expiry = Some(expiry.map_or(expires, |earlier| earlier.min(expires)));
-                }
-                if has(effect.advanced) {
-                    self.crash_loops.advance(key, ended, now);
-                }
-            }
-            if has(effect.stopped) {
-                slot.stop(now);
-            }
-            if has(effect.started) {
-                let script = script.get(container);
-                let run = script.run(slot.starts);
-                slot.starts += 1;
-                slot.ends = run.lasts.map(|lasts| (now + lasts, automaton.exit(container, run)));
-                let declared = pod.container(ContainerIndex::new(container));
-                slot.probes.clear();
-                slot.probes.extend(probe_changes(declared, script, now));
-            }
-            if has(failed) {
-                let failures = &mut slot.failures;
-                failures.pull -= u32::from(has(effect.pull_failed));
-                failures.create -= u32::from(has(effect.create_failed));
-                failures.start -= u32::from(has(effect.start_failed));
-                if has(effect.pull_failed) {
-                    self.pulls.advance(image_key(pod, container), now, now);
-                }
-                self.note_failing(container);
-            }
-        }
-        let living = automaton.shown(effect.to).kind == SyncKind::Pod;
-        let deadline = self.deadline(pod).filter(|_| living);
-        let retry = effect.failed.then(|| wake_after_errors(pod, expiry, now).0);
-        self.asked_for =
-            if effect.again { Some(now) } else { [deadline, retry].into_iter().flatten().min() };
-    }
-
     fn note_failing(&mut self, container: usize) {
         let Failures { pull, create, start } = self.slots[container].failures;
         let bit = 1 << container;
@@ -286,8 +490,16 @@ impl Life {
     }
 }
 
+impl Sync {
+    fn next_turn(&mut self) {
+        self.container += 1;
+        self.work = Work::Turn;
+    }
+}
+
 impl Slot {
     fn stop(&mut self, at: Timestamp) {
+        self.runs = false;
         self.ends = None;
         self.probes.clear();
         self.ended = Some(at);

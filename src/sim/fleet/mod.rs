@@ -45,22 +45,28 @@
 
 mod automaton;
 mod life;
+mod node;
 mod random;
 mod runner;
 mod summary;
+mod usage;
 mod workload;
 
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
+pub use node::Nodes;
 pub use random::{Durations, Random};
 pub use summary::{Distribution, Ends, FleetSummary, StatusTally};
+pub use usage::{ResourceSample, ResourceUsage};
 pub use workload::{PodScript, Workload};
 
+use crate::resources::PodResources;
 use crate::spec::PodSpec;
 use crate::worker::WorkerSettings;
-use runner::Runner;
+use runner::{Conditions, Runner};
+use usage::Costs;
 
 /// Pods over shared specs, and what was learned about the specs so far.
 ///
@@ -73,6 +79,8 @@ pub struct Fleet<'a, W> {
     workload: W,
     settings: WorkerSettings,
     horizon: Duration,
+    nodes: Option<Nodes>,
+    costs: Costs,
     runners: Vec<Runner<'a>>,
 }
 
@@ -81,7 +89,15 @@ impl<'a, W: Workload> Fleet<'a, W> {
     pub fn new(specs: &'a [PodSpec], workload: W) -> Self {
         let day = Duration::from_secs(24 * 3_600);
         let settings = WorkerSettings::default();
-        Self { specs, workload, settings, horizon: day, runners: Vec::new() }
+        Self {
+            specs,
+            workload,
+            settings,
+            horizon: day,
+            nodes: None,
+            costs: Costs::default(),
+            runners: Vec::new(),
+        }
     }
 
     /// The same with other back-offs. That a kubelet starts is not simulated: its time is not
@@ -95,15 +111,60 @@ impl<'a, W: Workload> Fleet<'a, W> {
     /// The same, but each pod is watched for so long from its beginning.
     #[must_use]
     pub fn horizon(self, horizon: Duration) -> Self {
-        Self { horizon, runners: Vec::new(), ..self }
+        Self { horizon, ..self }
+    }
+
+    /// The same on nodes, whose pods wait for each other. All pods of a node should be in one run:
+    /// those that are in another do not share it.
+    ///
+    /// A pod that is simulated plainly waits for nobody.
+    ///
+    /// ```
+    /// use std::num::NonZero;
+    /// use std::time::Duration;
+    /// use podinit::sim::fleet::{Fleet, Nodes, PodScript};
+    /// use podinit::{FeatureGates, PodSpec};
+    ///
+    /// let pod = serde_json::from_value(serde_json::json!({
+    ///     "metadata": {"name": "web"},
+    ///     "spec": {"containers": [{"name": "app", "image": "web:1", "imagePullPolicy": "Always"}]},
+    /// }))?;
+    /// let specs = [PodSpec::compile(&pod, FeatureGates::default())?];
+    /// // Three nodes of ten pods each, which pull the same image, one after the other.
+    /// let workload = |_pod: u64, script: &mut PodScript| {
+    ///     script.container_at(0).image_pull_lasts = Duration::from_secs(5);
+    ///     script.container_at(0).start_lasts = Duration::from_secs(1);
+    /// };
+    /// let nodes = Nodes::new(NonZero::new(10).unwrap());
+    /// let one_by_one = nodes.max_parallel_container_starts(NonZero::new(1));
+    /// let summary = Fleet::new(&specs, workload).nodes(one_by_one).run(0..30);
+    ///
+    /// // Only the first pod of a node pulls the image; the tenth container is started 9 s later.
+    /// assert_eq!(summary.ready_after.quantile(0), Some(Duration::from_secs(6)));
+    /// assert_eq!(summary.image_pull_waits.quantile(1_000), Some(Duration::from_secs(5)));
+    /// assert_eq!(summary.container_start_waits.quantile(1_000), Some(Duration::from_secs(9)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn nodes(self, nodes: Nodes) -> Self {
+        Self { nodes: Some(nodes), ..self }
+    }
+
+    /// The same, and the summary says what is reserved and used over time: the resources of the
+    /// specs, in their order.
+    #[must_use]
+    pub fn resources(self, resources: &[PodResources]) -> Self {
+        Self { costs: Costs::of(resources), ..self }
     }
 
     /// Runs the pods of these numbers, one after the other.
     pub fn run(&mut self, pods: Range<u64>) -> FleetSummary {
         self.make_runners(1);
         let mut summary = FleetSummary::default();
+        let Self { settings, horizon, nodes, ref costs, .. } = *self;
+        let conditions = Conditions { settings, horizon, nodes, costs };
         if let Some(runner) = self.runners.first_mut() {
-            runner.run(&self.workload, pods, &mut summary);
+            runner.run(&self.workload, pods, conditions, &mut summary);
             runner.hand_over(&mut summary);
         }
         summary
@@ -117,7 +178,7 @@ impl<'a, W: Workload> Fleet<'a, W> {
 
     fn make_runners(&mut self, count: usize) {
         while self.runners.len() < count {
-            self.runners.push(Runner::new(self.specs, self.settings, self.horizon));
+            self.runners.push(Runner::new(self.specs, self.settings));
         }
     }
 }
@@ -134,18 +195,22 @@ impl<W: Workload + Sync> Fleet<'_, W> {
         use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 
         self.make_runners(rayon::current_num_threads());
-        let workload = &self.workload;
-        let next = AtomicU64::new(pods.start);
+        let Self { settings, horizon, nodes, ref costs, ref workload, .. } = *self;
+        let conditions = Conditions { settings, horizon, nodes, costs };
+        // Batches end where nodes do.
+        let node = nodes.map_or(1, |nodes| nodes.pods_per_node.get());
+        let batch = (BATCH / node).max(1).saturating_mul(node);
+        let next = AtomicU64::new(pods.start / batch);
         let run = |runner: &mut Runner<'_>| {
             let mut summary = FleetSummary::default();
             loop {
-                let start = next.fetch_add(BATCH, Ordering::Relaxed);
+                let start = next.fetch_add(1, Ordering::Relaxed).saturating_mul(batch);
                 if start >= pods.end {
                     runner.hand_over(&mut summary);
                     return summary;
                 }
-                let end = pods.end.min(start.saturating_add(BATCH));
-                runner.run(workload, start..end, &mut summary);
+                let end = pods.end.min(start.saturating_add(batch));
+                runner.run(workload, pods.start.max(start)..end, conditions, &mut summary);
             }
         };
         self.runners.par_iter_mut().map(run).reduce(FleetSummary::default, |mut all, some| {

@@ -7,8 +7,10 @@ use core::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::usage::ResourceUsage;
 use crate::go_duration::GoDuration;
 use crate::kubectl::StatusColumn;
+use crate::resources::Quantity;
 use crate::sim::End;
 
 /// A distribution of durations in microseconds, exact to three digits.
@@ -29,7 +31,7 @@ impl Distribution {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
             // Both grow as they need to.
             (Some(own), Some(other)) => drop(own.add(other)),
@@ -117,6 +119,8 @@ impl StatusTally {
 pub struct Ends {
     /// Succeeded or Failed, and was stopped.
     pub terminal: u64,
+    /// Was deleted, and was stopped.
+    pub deleted: u64,
     /// Nothing more would have happened.
     pub steady: u64,
     /// The time was up.
@@ -126,7 +130,8 @@ pub struct Ends {
 impl Ends {
     pub(super) fn count(&mut self, end: End) {
         match end {
-            End::Terminal | End::Deleted => self.terminal += 1,
+            End::Terminal => self.terminal += 1,
+            End::Deleted => self.deleted += 1,
             End::Steady => self.steady += 1,
             End::Truncated => self.truncated += 1,
         }
@@ -156,6 +161,13 @@ pub struct FleetSummary {
     pub restarts: u64,
     /// How many pods had at least one.
     pub pods_restarted: u64,
+    /// How long pulls of images waited for their turn, those that had not to wait included; empty
+    /// where the [nodes](super::Nodes) have no limit.
+    pub image_pull_waits: Distribution,
+    /// The same of starts of containers.
+    pub container_start_waits: Distribution,
+    /// What was reserved and used over time, if it was [asked for](super::Fleet::resources).
+    pub resources: ResourceUsage,
 }
 
 impl FleetSummary {
@@ -164,6 +176,7 @@ impl FleetSummary {
         self.pods += other.pods;
         self.simulated_plainly += other.simulated_plainly;
         self.ends.terminal += other.ends.terminal;
+        self.ends.deleted += other.ends.deleted;
         self.ends.steady += other.ends.steady;
         self.ends.truncated += other.ends.truncated;
         self.ready_after.merge(&other.ready_after);
@@ -173,6 +186,9 @@ impl FleetSummary {
         }
         self.restarts += other.restarts;
         self.pods_restarted += other.pods_restarted;
+        self.image_pull_waits.merge(&other.image_pull_waits);
+        self.container_start_waits.merge(&other.container_start_waits);
+        self.resources.merge(&other.resources);
     }
 
     pub(super) fn tally(&mut self, word: &StatusColumn, tally: StatusTally) {
@@ -191,8 +207,12 @@ impl fmt::Display for FleetSummary {
     /// A table and a histogram.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pods, ends, restarts, pods_restarted, .. } = self;
-        let Ends { terminal, steady, truncated } = ends;
-        writeln!(f, "{pods} pods: {terminal} terminal, {steady} steady, {truncated} truncated")?;
+        let Ends { terminal, deleted, steady, truncated } = ends;
+        write!(f, "{pods} pods: {terminal} terminal, ")?;
+        if *deleted > 0 {
+            write!(f, "{deleted} deleted, ")?;
+        }
+        writeln!(f, "{steady} steady, {truncated} truncated")?;
         writeln!(f, "{restarts} restarts in {pods_restarted} pods")?;
         if self.simulated_plainly > 0 {
             writeln!(f, "{} pods simulated plainly", self.simulated_plainly)?;
@@ -214,11 +234,49 @@ impl fmt::Display for FleetSummary {
                 writeln!(f, "{name:<6} {}", GoDuration(quantile))?;
             }
         }
-        self.bars(f)
+        self.bars(f)?;
+        self.waits(f)?;
+        self.usage(f)
     }
 }
 
 impl FleetSummary {
+    /// How long pods waited for each other.
+    fn waits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waits = [("PULLS", &self.image_pull_waits), ("STARTS", &self.container_start_waits)];
+        for (name, waits) in waits {
+            let quantiles = [500, 990, 1_000].map(|per_mille| waits.quantile(per_mille));
+            if let [Some(p50), Some(p99), Some(most)] = quantiles.map(|q| q.map(GoDuration)) {
+                let count = waits.count();
+                writeln!(f, "\n{name} WAITED, {count}: p50 {p50}, p99 {p99}, max {most}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was reserved and used.
+    fn usage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let usage = &self.resources;
+        if !usage.names().is_empty() {
+            let [peak, used, end] = ["PEAK RESERVED", "PEAK USED", "USED AT THE END"];
+            writeln!(f, "\n{:<20}{peak:>24}{used:>24}{end:>20}", "RESOURCE")?;
+        }
+        for name in usage.names() {
+            let (Some(reserved), Some(used), Some(end)) =
+                (usage.peak_reserved(name), usage.peak_used(name), usage.at_end(name))
+            else {
+                continue;
+            };
+            let peak =
+                |value: &Quantity, at: Duration| alloc::format!("{value} at {}", GoDuration(at));
+            let reserved = peak(&reserved.reserved, reserved.at);
+            let used = peak(&used.used, used.at);
+            let end = alloc::format!("{}", end.used);
+            writeln!(f, "{:<20}{reserved:>24}{used:>24}{end:>20}", name.as_str())?;
+        }
+        Ok(())
+    }
+
     /// Start-up times as bars, each twice as long as the one before.
     fn bars(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(most) = self.ready_after.quantile(1_000) else { return Ok(()) };

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::sim::{ContainerScript, Limits, Scenario};
+use crate::sim::{ContainerScript, Limits, Scenario, ScheduledEvent};
 use crate::spec::{ContainerIndex, PodSpec};
 use crate::worker::WorkerSettings;
 
@@ -32,6 +32,9 @@ pub struct PodScript {
     pub spec: usize,
     /// When the kubelet accepts the pod, counted from the beginning of the fleet.
     pub begins_after: Duration,
+    /// What happens to the pod. Lost sandboxes, removed init records, deletions and evictions go
+    /// quickly; a pod with any other event is simulated plainly.
+    pub events: Vec<ScheduledEvent>,
     containers: Vec<ContainerScript>,
 }
 
@@ -57,9 +60,15 @@ impl PodScript {
             scripts: scripts.map(|(c, script)| (c.name().clone(), script.clone())).collect(),
             begins_at: scenario.begins_at + self.begins_after,
             settings: WorkerSettings { kubelet_started_at: None, ..settings },
+            events: self.events.clone(),
             limits: Limits { steps: MAX_STEPS, time: limit },
             ..scenario
         }
+    }
+
+    /// Do pulls or starts take time?
+    pub(super) fn takes_time(&self) -> bool {
+        self.containers.iter().any(|script| !script.image_pull_lasts.is_zero())
     }
 
     pub(super) fn get(&self, slot: usize) -> &ContainerScript {
@@ -69,6 +78,7 @@ impl PodScript {
     pub(super) fn clear(&mut self) {
         self.spec = 0;
         self.begins_after = Duration::ZERO;
+        self.events.clear();
         for script in &mut self.containers {
             let runs = core::mem::take(&mut script.runs);
             *script = ContainerScript { runs, ..ContainerScript::FOREVER };
