@@ -147,6 +147,7 @@ impl Life {
                         .map(|seconds| Duration::from_secs(seconds.into())),
                     ..ProbeScript::default()
                 },
+                ..ContainerScript::FOREVER
             };
             scenario = scenario.script(container.name().clone(), script);
         }
