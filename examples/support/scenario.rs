@@ -14,6 +14,8 @@ pub const USAGE: &str = "\
   --fail-pull NAME=N      its first N image pulls fail
   --fail-create NAME=N    its first N creations fail
   --fail-start NAME=N     its first N starts fail
+  --pull NAME=DURATION    how long each pull of its image takes [default: none]
+  --start NAME=DURATION   how long each start of it takes [default: none]
   --fail-liveness NAME=DURATION
                           its liveness probe has failed so long after each start
   --delete DURATION       the pod is deleted at this time
@@ -41,6 +43,8 @@ pub struct ScenarioOptions {
     create_failures: BTreeMap<String, u32>,
     start_failures: BTreeMap<String, u32>,
     liveness_failures: BTreeMap<String, Duration>,
+    pulls: BTreeMap<String, Duration>,
+    starts: BTreeMap<String, Duration>,
     events: Vec<(Duration, PodEvent)>,
     until: Duration,
 }
@@ -54,6 +58,8 @@ impl Default for ScenarioOptions {
             create_failures: BTreeMap::new(),
             start_failures: BTreeMap::new(),
             liveness_failures: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            starts: BTreeMap::new(),
             events: Vec::new(),
             until: Duration::from_secs(3_600),
         }
@@ -71,9 +77,15 @@ impl ScenarioOptions {
         value: impl FnOnce() -> Result<String, String>,
     ) -> Result<bool, String> {
         match option {
-            "--run" => {
+            "--run" | "--pull" | "--start" | "--fail-liveness" => {
                 let (name, text) = named(&value()?)?;
-                self.runs.insert(name, duration(&text)?);
+                let durations = match option {
+                    "--run" => &mut self.runs,
+                    "--pull" => &mut self.pulls,
+                    "--start" => &mut self.starts,
+                    _ => &mut self.liveness_failures,
+                };
+                durations.insert(name, duration(&text)?);
             }
             "--fail" => {
                 let (name, text) = named(&value()?)?;
@@ -87,10 +99,6 @@ impl ScenarioOptions {
                     _ => &mut self.start_failures,
                 };
                 failures.insert(name, times(&text)?);
-            }
-            "--fail-liveness" => {
-                let (name, text) = named(&value()?)?;
-                self.liveness_failures.insert(name, duration(&text)?);
             }
             "--evict" => {
                 let message = "The node was low on resource: memory.";
@@ -121,8 +129,9 @@ impl ScenarioOptions {
     pub fn scenario(&self, pod: &PodSpec) -> Result<Scenario, String> {
         let attempts = [&self.pull_failures, &self.create_failures, &self.start_failures];
         let failing = attempts.into_iter().flat_map(BTreeMap::keys);
-        let named = self.runs.keys().chain(self.failures.keys()).chain(failing);
-        for name in named.chain(self.liveness_failures.keys()) {
+        let durations = [&self.runs, &self.pulls, &self.starts, &self.liveness_failures];
+        let timed = durations.into_iter().flat_map(BTreeMap::keys);
+        for name in self.failures.keys().chain(failing).chain(timed) {
             if pod.find(name).is_none() {
                 let names: Vec<&str> = pod.containers().iter().map(|c| c.name().as_str()).collect();
                 return Err(format!(
@@ -146,11 +155,14 @@ impl ScenarioOptions {
                 None if runs_on => Run::FOREVER,
                 lasts => Run::ends(lasts.unwrap_or(DEFAULT_RUN), 0),
             });
+            let takes = |of: &BTreeMap<String, Duration>| of.get(name).copied().unwrap_or_default();
             let failures = |of: &BTreeMap<String, u32>| of.get(name).copied().unwrap_or(0);
             let script = ContainerScript {
                 image_pull_failures: failures(&self.pull_failures),
                 create_failures: failures(&self.create_failures),
                 start_failures: failures(&self.start_failures),
+                image_pull_lasts: takes(&self.pulls),
+                start_lasts: takes(&self.starts),
                 runs,
                 startup_probe: probe(container.startup_probe()),
                 readiness_probe: probe(container.readiness_probe()),
