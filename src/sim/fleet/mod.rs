@@ -5,9 +5,10 @@
 //! hundred times as fast: each spec is turned into an automaton, whose table the plain simulation
 //! fills in as it is needed, so that a sync is mostly a look-up.
 //!
-//! Nothing grows with the number of pods: a [`FleetSummary`] holds sums and distributions only.
-//! Pods do not see each other; neither does it matter in what order and on how many threads they
-//! run.
+//! Nothing grows with the number of pods: a [`FleetSummary`] holds sums and distributions only, and
+//! no more pods are alive at a time than there are on a node.
+//! Pods do not see each other, unless they are on [`Nodes`] that do only so much at once; and
+//! nodes do not. So it does not matter in what order and on how many threads they run.
 //!
 //! ```
 //! use std::time::Duration;
@@ -71,8 +72,9 @@ use usage::Costs;
 /// Pods over shared specs, and what was learned about the specs so far.
 ///
 /// A pod that the automaton does not cover is simulated plainly, which is slower, and counted in
-/// [`FleetSummary::simulated_plainly`]: one of more than 16 containers or with ephemeral ones, and
-/// every pod of a spec once its table has come to 65,536 states.
+/// [`FleetSummary::simulated_plainly`]: one of more than 16 containers or with ephemeral ones, one
+/// to which rarer [events](PodScript::events) happen, and every pod of a spec once its table has
+/// come to 65,536 states.
 #[derive(Debug)]
 pub struct Fleet<'a, W> {
     specs: &'a [PodSpec],
