@@ -64,20 +64,20 @@ impl Nodes {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alone {
     /// Do its pulls take any time?
-    takes_time: bool,
+    has_timed_pulls: bool,
     images: Vec<SmolStr>,
 }
 
 impl Alone {
-    pub(super) fn begin(&mut self, takes_time: bool) {
-        self.takes_time = takes_time;
+    pub(super) fn begin(&mut self, has_timed_pulls: bool) {
+        self.has_timed_pulls = has_timed_pulls;
         self.images.clear();
     }
 }
 
 impl Node for Alone {
     fn pull(&mut self, container: &Container, at: Timestamp, pull: Pull) -> Timestamp {
-        if !self.takes_time || self.images.contains(container.image()) {
+        if !self.has_timed_pulls || self.images.contains(container.image()) {
             return at;
         }
         if !pull.fails {

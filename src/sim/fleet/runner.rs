@@ -169,7 +169,7 @@ impl<'a> Runner<'a> {
         let known = &mut known[script.spec];
         let pod = known.spec;
         if let Some(automaton) = known.automaton_for(script) {
-            alone.begin(script.takes_time());
+            alone.begin(script.has_timed_pulls());
             let course = Course { pod, automaton, script, node: alone, observer: record };
             match life.run(course) {
                 Ok(end) => {

@@ -54,20 +54,18 @@ impl PodScript {
 
     /// The same as the scenario of a single pod, for [`simulate`](crate::sim::simulate).
     pub fn scenario(&self, pod: &PodSpec, settings: WorkerSettings, limit: Duration) -> Scenario {
-        let scenario = Scenario::default();
         let scripts = pod.containers().iter().zip(&self.containers);
         Scenario {
             scripts: scripts.map(|(c, script)| (c.name().clone(), script.clone())).collect(),
-            begins_at: scenario.begins_at + self.begins_after,
+            begins_at: Scenario::default().begins_at + self.begins_after,
             settings: WorkerSettings { kubelet_started_at: None, ..settings },
             events: self.events.clone(),
             limits: Limits { steps: MAX_STEPS, time: limit },
-            ..scenario
         }
     }
 
-    /// Do pulls or starts take time?
-    pub(super) fn takes_time(&self) -> bool {
+    /// Do pulls take time?
+    pub(super) fn has_timed_pulls(&self) -> bool {
         self.containers.iter().any(|script| !script.image_pull_lasts.is_zero())
     }
 
