@@ -185,3 +185,29 @@ fn an_extended_resource_has_a_domain_that_fits_behind_requests() {
         assert_eq!(ResourceName::from(name).is_extended(), extended, "{name}");
     }
 }
+
+#[test]
+fn a_quantity_of_thousandths_has_the_format_it_is_given() {
+    for (milli, text) in [(0, "0"), (1, "1m"), (1500, "1500m"), (-1, "-1m"), (-2000, "-2")] {
+        let quantity = Quantity::from_milli(milli, Format::DecimalSI);
+        assert_eq!((quantity.to_string().as_str(), quantity.milli_value()), (text, milli));
+    }
+    assert_eq!(Quantity::from_milli(1 << 20, Format::BinarySI).format(), Format::BinarySI);
+    assert_eq!(Quantity::from_milli(2_048_000, Format::BinarySI).to_string(), "2Ki");
+}
+
+#[test]
+fn another_format_writes_the_same_amount() {
+    let amount = parse("1Gi").with_format(Format::DecimalSI);
+    assert_eq!((amount.to_string().as_str(), amount), ("1073741824", parse("1Gi")));
+    assert_eq!(parse("3k").with_format(Format::DecimalExponent).to_string(), "3e3");
+    let formats = [Format::DecimalSI, Format::BinarySI, Format::DecimalExponent];
+    assert_eq!(formats.map(Format::as_str), ["DecimalSI", "BinarySI", "DecimalExponent"]);
+}
+
+#[test]
+fn the_sign_is_that_of_the_whole_amount() {
+    for (text, sign) in [("0", 0), ("1n", 1), ("-1n", -1), ("1", 1), ("-1", -1), ("-1.5", -1)] {
+        assert_eq!(parse(text).sign(), sign, "{text}");
+    }
+}

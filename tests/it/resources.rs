@@ -502,6 +502,46 @@ fn a_pod_level_resize_counts_with_both_options_and_by_what_became_of_it() {
 }
 
 #[test]
+fn every_list_of_spec_and_status_counts_by_itself() {
+    let skip = PodResourcesOptions {
+        use_status_resources: true,
+        skip_pod_level_resources: true,
+        ..DEFAULT
+    };
+    let both = PodResourcesOptions {
+        use_status_resources: true,
+        in_place_pod_level_resources: true,
+        ..DEFAULT
+    };
+    for count in 0..=3 {
+        for largest in ["spec", "actuated", "allocated"] {
+            let level = |list: &str| json!({"cpu": if list == largest { "90" } else { "20" }});
+            let lists = |list: &str| json!({"requests": level(list), "limits": level(list)});
+            let names: Vec<_> = (0..count).map(|index| format!("c{index}")).collect();
+            let amounts = |requests: &str, limits: &str| json!({"requests": {"cpu": requests}, "limits": {"cpu": limits}});
+            let status = |name: &String| {
+                json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                    "allocatedResources": {"cpu": "3"}, "resources": amounts("2", "5")})
+            };
+            let spec = |name: &String| json!({"name": name, "resources": amounts("1", "4")});
+            let pod = compile(json!({
+                "spec": {"resources": lists("spec"),
+                    "containers": names.iter().map(spec).collect::<Vec<_>>()},
+                "status": {"resources": lists("actuated"), "allocatedResources": level("allocated"),
+                    "containerStatuses": names.iter().map(status).collect::<Vec<_>>()},
+            }));
+            let cpu = |list: ResourceList| list.quantity(ResourceName::CPU).value();
+            let counted = |options| [cpu(pod.requests(options)), cpu(pod.limits(options))];
+            let limit = if largest == "allocated" { 20 } else { 90 };
+            assert_eq!(counted(&both), [90, limit], "{count} {largest}");
+            assert_eq!(counted(&skip), [3 * count, 5 * count], "{count} {largest}");
+            let by_spec = if largest == "spec" { 90 } else { 20 };
+            assert_eq!(counted(&DEFAULT), [by_spec; 2], "{count} {largest}");
+        }
+    }
+}
+
+#[test]
 fn of_equal_amounts_the_one_of_the_spec_is_shown() {
     let pod = compile(json!({
         "spec": {"containers": [container("a", json!({"memory": "1Gi"}))]},
