@@ -36,8 +36,9 @@ proptest! {
     #[test]
     fn printing_keeps_the_value_as_long_as_there_is_a_suffix(quantity in quantity()) {
         let limit = 10_i128.pow(20);
-        prop_assume!((-limit..limit).contains(&quantity.wide_value()));
-        prop_assert_eq!(quantity.to_string().parse(), Ok(quantity));
+        if (-limit..limit).contains(&quantity.wide_value()) {
+            prop_assert_eq!(quantity.to_string().parse(), Ok(quantity));
+        }
     }
 
     #[test]
