@@ -28,9 +28,11 @@ fn nanos() -> impl Strategy<Value = (i128, Quantity)> {
 
 proptest! {
     #[test]
-    fn printing_what_was_read_from_canonical_text_gives_that_text(quantity in quantity()) {
+    fn text_that_was_printed_is_printed_alike_in_the_same_format(quantity in quantity()) {
+        // Without a suffix, a binary quantity such as 812.5Ki is read again as a decimal one.
         let canonical = quantity.to_string();
-        prop_assert_eq!(canonical.parse::<Quantity>().unwrap().to_string(), canonical);
+        let again = canonical.parse::<Quantity>().unwrap();
+        prop_assert_eq!(again.with_format(quantity.format()).to_string(), canonical);
     }
 
     #[test]
@@ -104,6 +106,10 @@ fn a_sum_beyond_128_bits_stops_at_the_end_where_it_leaves_the_range() {
     assert_eq!(least.saturating_add(parse("-1")), least);
     assert_eq!(parse("-1").saturating_add(least), least);
     assert_eq!(parse("1Gi").saturating_add(parse("-1Gi")), Quantity::ZERO);
+    // The largest quantity is a billionth below the first that does not fit.
+    let whole = Quantity::new(i128::MAX, Format::DecimalSI);
+    assert_eq!(most.checked_sub(whole), Ok(parse("999999999n")));
+    assert!(most.checked_add(parse("1n")).is_err());
 }
 
 #[test]
