@@ -37,7 +37,7 @@ const MAX_STATES: usize = 1 << 16;
 const THEN: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 /// A state of an automaton.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateId(u32);
 
 impl StateId {
@@ -68,7 +68,7 @@ pub(super) struct SyncInput {
 }
 
 /// What a sync did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SyncEffect {
     pub(super) to: StateId,
     /// Stopped.

@@ -83,8 +83,9 @@ struct Slot {
 }
 
 /// What is done for a container in its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Work {
+    #[default]
     Turn,
     /// Until its image is pulled, or that has failed.
     Pull,
@@ -94,7 +95,7 @@ enum Work {
 }
 
 /// A sync that is being carried out, one container after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Sync {
     began: Timestamp,
     from: StateId,
@@ -114,7 +115,9 @@ pub(super) struct Life {
     begins_at: Timestamp,
     until: Timestamp,
     asked_for: Option<Timestamp>,
-    sync: Option<Sync>,
+    /// The last sync; is it still being carried out?
+    sync: Sync,
+    under_way: bool,
     slots: SmallVec<[Slot; 4]>,
     /// By container.
     crash_loops: BackOff<u16>,
@@ -136,7 +139,8 @@ impl Life {
             begins_at: Timestamp::UNIX_EPOCH,
             until: Timestamp::UNIX_EPOCH,
             asked_for: None,
-            sync: None,
+            sync: Sync::default(),
+            under_way: false,
             slots: SmallVec::new(),
             crash_loops: BackOff::new(settings.crash_loop_back_off),
             pulls: BackOff::new(settings.image_pull_back_off),
@@ -158,7 +162,7 @@ impl Life {
         self.begins_at = begins_at;
         self.until = until;
         self.asked_for = None;
-        self.sync = None;
+        self.under_way = false;
         self.crash_loops.clear();
         self.pulls.clear();
         self.failing = 0;
@@ -207,22 +211,19 @@ impl Life {
         course: &mut Course<'_, '_, impl Node, impl Observer>,
         now: Timestamp,
     ) -> Result<Next, TooManyStates> {
-        let mut sync = self.sync.take();
         // The first sync comes before everything else.
-        if sync.is_none() && self.syncs > 0 && !self.advance_to(course, now)? {
+        if !self.under_way && self.syncs > 0 && !self.advance_to(course, now)? {
             return Ok(self.next(course, now));
         }
         for _ in 0..MAX_SYNCS_AT_ONCE {
-            let mut under_way = match sync.take() {
-                Some(sync) => sync,
-                None => self.begin_sync(course, now)?,
-            };
-            if let Some(at) = self.carry_out(course, &mut under_way, now)? {
-                self.sync = Some(under_way);
+            if !self.under_way {
+                self.begin_sync(course, now)?;
+            }
+            if let Some(at) = self.carry_out(course, now)? {
                 return Ok(Next::At(at));
             }
-            let again = self.end_sync(course, &under_way, now);
-            if again && now > under_way.began {
+            let again = self.end_sync(course, now);
+            if again && now > self.sync.began {
                 // What happened while the sync took its time happens first.
                 self.asked_for = Some(now);
                 return Ok(self.next(course, now));
@@ -325,7 +326,7 @@ impl Life {
         &mut self,
         course: &mut Course<'_, '_, impl Node, impl Observer>,
         now: Timestamp,
-    ) -> Result<Sync, TooManyStates> {
+    ) -> Result<(), TooManyStates> {
         let input = self.input(course.pod, now);
         let from = self.state;
         let effect = course.automaton.sync(from, input)?;
@@ -339,55 +340,58 @@ impl Life {
                 course.observer.runs(now, container, false);
             }
         }
-        Ok(Sync { began: now, from, input, effect, container: 0, work: Work::Turn, expiry: None })
+        let (container, work) = (0, Work::Turn);
+        self.sync = Sync { began: now, from, input, effect, container, work, expiry: None };
+        self.under_way = true;
+        Ok(())
     }
 
     /// Carries a sync out as far as it takes no time; gives when it goes on.
     fn carry_out(
         &mut self,
         course: &mut Course<'_, '_, impl Node, impl Observer>,
-        sync: &mut Sync,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, TooManyStates> {
         let pod = course.pod;
         loop {
-            let rest =
-                sync.effect.turns() & Mask::MAX.checked_shl(sync.container as u32).unwrap_or(0);
+            let rest = self.sync.effect.turns()
+                & Mask::MAX.checked_shl(self.sync.container as u32).unwrap_or(0);
             let Some(container) = bits(rest).next().filter(|c| *c < self.slots.len()) else {
                 return Ok(None);
             };
-            if container != sync.container {
-                (sync.container, sync.work) = (container, Work::Turn);
+            if container != self.sync.container {
+                (self.sync.container, self.sync.work) = (container, Work::Turn);
             }
             let declared = pod.container(ContainerIndex::new(container));
             let has = |mask: Mask| mask >> container & 1 == 1;
             let script = course.script.get(container);
             let slot = &mut self.slots[container];
-            match sync.work {
+            match self.sync.work {
                 Work::Turn => {
                     let key = container as u16;
                     let delay = slot.seen_end.and_then(|ended| {
                         let delay = self.crash_loops.in_back_off_since(&key, ended, now)?;
                         Some(ended + delay)
                     });
-                    if has(sync.effect.held) {
-                        if delay.is_none() && now > sync.began {
+                    if has(self.sync.effect.held) {
+                        if delay.is_none() && now > self.sync.began {
                             // Its back-off has ended while others were pulled or started.
-                            sync.input.held &= !(1 << container);
-                            sync.effect = course.automaton.sync(sync.from, sync.input)?;
+                            self.sync.input.held &= !(1 << container);
+                            self.sync.effect =
+                                course.automaton.sync(self.sync.from, self.sync.input)?;
                             continue;
                         }
-                        sync.expiry = [sync.expiry, delay].into_iter().flatten().min();
+                        self.sync.expiry = [self.sync.expiry, delay].into_iter().flatten().min();
                     }
-                    if has(sync.effect.advanced)
+                    if has(self.sync.effect.advanced)
                         && let Some(ended) = slot.seen_end
                     {
                         self.crash_loops.advance(key, ended, now);
                     }
-                    sync.work = Work::Pulled;
-                    if has(sync.effect.pulled) {
-                        sync.work = Work::Pull;
-                        let fails = has(sync.effect.pull_failed);
+                    self.sync.work = Work::Pulled;
+                    if has(self.sync.effect.pulled) {
+                        self.sync.work = Work::Pull;
+                        let fails = has(self.sync.effect.pull_failed);
                         let pull = Pull { lasts: script.image_pull_lasts, fails };
                         let at = course.node.pull(declared, now, pull);
                         if at > now {
@@ -395,29 +399,29 @@ impl Life {
                         }
                     }
                 }
-                Work::Pull if has(sync.effect.pull_failed) => {
+                Work::Pull if has(self.sync.effect.pull_failed) => {
                     slot.failures.pull -= 1;
                     self.pulls.advance(image_key(pod, container), now, now);
                     self.note_failing(container);
-                    sync.next_turn();
+                    self.sync.next_turn();
                 }
-                Work::Pull => sync.work = Work::Pulled,
-                Work::Pulled if has(sync.effect.create_failed) => {
+                Work::Pull => self.sync.work = Work::Pulled,
+                Work::Pulled if has(self.sync.effect.create_failed) => {
                     slot.failures.create -= 1;
                     self.note_failing(container);
-                    sync.next_turn();
+                    self.sync.next_turn();
                 }
-                Work::Pulled if has(sync.effect.started | sync.effect.start_failed) => {
-                    sync.work = Work::Start;
+                Work::Pulled if has(self.sync.effect.started | self.sync.effect.start_failed) => {
+                    self.sync.work = Work::Start;
                     let at = course.node.start(now, script.start_lasts);
                     if at > now {
                         return Ok(Some(at));
                     }
                 }
-                Work::Start if has(sync.effect.start_failed) => {
+                Work::Start if has(self.sync.effect.start_failed) => {
                     slot.failures.start -= 1;
                     self.note_failing(container);
-                    sync.next_turn();
+                    self.sync.next_turn();
                 }
                 Work::Start => {
                     let run = script.run(slot.starts);
@@ -428,9 +432,9 @@ impl Life {
                     slot.probes.clear();
                     slot.probes.extend(probe_changes(declared, script, now));
                     course.observer.runs(now, container, true);
-                    sync.next_turn();
+                    self.sync.next_turn();
                 }
-                Work::Pulled => sync.next_turn(),
+                Work::Pulled => self.sync.next_turn(),
             }
         }
     }
@@ -439,16 +443,16 @@ impl Life {
     fn end_sync(
         &mut self,
         course: &mut Course<'_, '_, impl Node, impl Observer>,
-        sync: &Sync,
         now: Timestamp,
     ) -> bool {
-        let effect = &sync.effect;
+        let Sync { began, effect, expiry, .. } = self.sync;
+        self.under_way = false;
         self.state = effect.to;
         self.restarts += i64::from(effect.restarts);
         let shown = course.automaton.shown(self.state);
-        course.observer.shows(sync.began, shown);
+        course.observer.shows(began, shown);
         let deadline = self.deadline(course.pod).filter(|_| shown.kind == SyncKind::Pod);
-        let retry = effect.failed.then(|| wake_after_errors(course.pod, sync.expiry, now).0);
+        let retry = effect.failed.then(|| wake_after_errors(course.pod, expiry, now).0);
         self.asked_for =
             if effect.again { Some(now) } else { [deadline, retry].into_iter().flatten().min() };
         shown.kind != SyncKind::Finished && (effect.again || effect.changed)
