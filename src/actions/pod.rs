@@ -188,12 +188,12 @@ fn compute_app_container_actions(
     context: ActionContext,
     actions: &mut PodActions,
 ) {
-    let mut keep_count = 0;
+    let mut keeps_any = false;
     for index in pod.app_containers() {
         let newest = observation.newest(index);
         match newest.filter(|instance| instance.is_running()) {
             Some(instance) => match kill_cause(pod, index, instance) {
-                None => keep_count += 1,
+                None => keeps_any = true,
                 Some(cause) => {
                     let policy = effective_policy(pod, pod.container(index));
                     // Neither exit code nor rules are asked when the kubelet itself kills.
@@ -208,7 +208,7 @@ fn compute_app_container_actions(
             None => start_if_due(pod, index, newest, context, actions),
         }
     }
-    if keep_count == 0 && actions.containers_to_start.is_empty() {
+    if !keeps_any && actions.containers_to_start.is_empty() {
         actions.kill_pod = Some(KillPodCause::NothingToKeep);
         // Restartable init containers must not keep a pod alive that has done its work.
         if init::algorithm(pod) == InitAlgorithm::Current {

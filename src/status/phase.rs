@@ -131,12 +131,9 @@ impl Counts {
         } else if status.state.terminated.is_some() {
             // One that has ended does not count.
         } else if status.state.waiting.is_some() {
-            if status.last_termination_state.terminated.is_none() {
-                self.pending_restartable_init += 1;
-                self.waiting += 1;
-            }
+            // Waiting or unknown, it keeps the pod Pending, initialised or not.
+            self.waiting += usize::from(status.last_termination_state.terminated.is_none());
         } else {
-            self.pending_restartable_init += 1;
             self.unknown += 1;
         }
     }

@@ -58,3 +58,43 @@ fn has_pod_initialized(pod: &PodSpec, status: &PodStatus) -> bool {
         state.terminated.as_ref().is_some_and(|ended| pod.is_init_success(ended.exit_code))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::FeatureGates;
+
+    /// How an app container of which nothing is known is marked.
+    fn marked(sidecar_started: Option<bool>) -> bool {
+        let pod = serde_json::from_str(
+            r#"{"spec": {"initContainers": [{"name": "s", "restartPolicy": "Always"}],
+                "containers": [{"name": "a"}]}}"#,
+        )
+        .unwrap();
+        let pod = PodSpec::compile_unchecked(&pod, FeatureGates::default()).unwrap();
+        let status = |name: &str, state| ContainerStatus {
+            name: name.into(),
+            state,
+            ..ContainerStatus::default()
+        };
+        let sidecar = ContainerStatus {
+            started: sidecar_started,
+            ..status("s", ContainerState::running(None))
+        };
+        let before = PodStatus {
+            init_container_statuses: vec![sidecar],
+            container_statuses: vec![status("a", ContainerState::waiting("PodInitializing", ""))],
+            ..PodStatus::default()
+        };
+        let mut last = before.clone();
+        terminate_pod(&pod, &before, &mut last);
+        last.container_statuses[0].state.terminated.is_some()
+    }
+
+    #[test]
+    fn a_pod_whose_last_init_container_is_a_sidecar_is_initialised_once_that_has_started() {
+        assert_eq!([None, Some(false), Some(true)].map(marked), [false, false, true]);
+    }
+}

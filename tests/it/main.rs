@@ -7,7 +7,10 @@
     reason = "tests, and a harness shared with an example"
 )]
 
+mod actions;
 mod async_driver;
+mod backoff;
+mod cgroup;
 mod cli;
 #[path = "../conformance/mod.rs"]
 mod conformance;
@@ -32,6 +35,7 @@ mod replay;
 mod resources;
 mod scenarios;
 mod scheduler;
+mod status;
 mod support;
 mod termination;
 mod upsets;

@@ -1,11 +1,13 @@
 //! What a pod needs: rules that the recorded cases do not single out, versions, errors, laws.
 
+use std::error::Error;
+
 use k8s_openapi::api::core::v1::{Container, Pod};
 use podinit::resources::{
     CgroupSettings, PodResources, PodResourcesOptions, Profile, QosClass, Quantity, ResourceList,
-    ResourceName, effective_container_limits, effective_container_requests, effective_init_limits,
-    effective_init_requests, explain_qos, oom_score_adj, pod_cgroup, pod_limits, pod_requests,
-    pod_requests_of, qos_class,
+    ResourceName, default_requests, effective_container_limits, effective_container_requests,
+    effective_init_limits, effective_init_requests, explain_qos, oom_score_adj, pod_cgroup,
+    pod_limits, pod_requests, pod_requests_of, qos_class,
 };
 use podinit::{Feature, FeatureGates, KubernetesVersion};
 use proptest::prelude::*;
@@ -322,6 +324,309 @@ fn a_profile_shows_each_stage_and_what_init_containers_cost() {
     let limits: Vec<_> = profile.stages().iter().map(|stage| stage.limits.to_string()).collect();
     assert_eq!(limits, ["cpu: 250m", "cpu: 150m", "", "cpu: 1150m"]);
     assert_eq!(profile.idle(profile.running()).to_string(), "cpu: 750m, memory: 1536Mi");
+}
+
+#[test]
+fn a_check_lets_pass_what_is_zero_and_requests_that_are_their_limits() {
+    let pod = compile(json!({"spec": {
+        "overhead": {"memory": "0"},
+        "containers": [{"name": "a", "resources":
+            {"requests": {"cpu": "0", "memory": "1Gi"}, "limits": {"cpu": "0", "memory": "1Gi"}}}],
+    }}));
+    assert_eq!(pod.check(), []);
+}
+
+#[test]
+fn containers_are_found_by_name() {
+    let pod = compile(json!({"spec": {
+        "initContainers": [container("i", json!({})), sidecar("s", json!({}))],
+        "containers": [container("a", json!({}))],
+    }}));
+    let names = ["i", "s", "a", "nobody"];
+    assert_eq!(names.map(|name| pod.container_index(name)), [Some(0), Some(1), Some(2), None]);
+    let long_running = [0, 1, 2].map(|index| pod.container_kind(index).is_long_running());
+    assert_eq!(long_running, [false, true, true]);
+}
+
+#[test]
+fn pod_level_resources_are_set_if_a_supported_resource_is() {
+    let set = |resources: Value| {
+        let pod = compile(json!({"spec": {"resources": resources, "containers": []}}));
+        (pod.is_pod_level_requests_set(), pod.is_pod_level_resources_set())
+    };
+    assert_eq!(set(Value::Null), (false, false));
+    assert_eq!(set(json!({})), (false, false));
+    assert_eq!(set(json!({"requests": {"example.com/gpu": "1"}})), (false, false));
+    assert_eq!(set(json!({"limits": {"cpu": "1"}})), (false, true));
+    assert_eq!(set(json!({"requests": {"cpu": "1"}})), (true, true));
+}
+
+#[test]
+fn an_app_container_is_no_disabled_sidecar_whatever_its_own_policy_says() {
+    let json = json!({"spec": {"containers": [sidecar("a", json!({"cpu": "1"}))]}});
+    assert!(!compile_for(KubernetesVersion::V1_28, json).has_disabled_sidecars());
+}
+
+#[test]
+fn a_pod_is_node_critical_by_class_and_priority_together() {
+    let score = |class: &str, priority: i32| {
+        let pod = compile(json!({"spec": {
+            "priorityClassName": class, "priority": priority,
+            "containers": [container("a", json!({"memory": "16Gi"}))],
+        }}));
+        oom_score_adj(&pod, 0, 32 << 30)
+    };
+    assert_eq!(score("system-node-critical", 2_000_000_000), -997);
+    assert_eq!(score("system-node-critical", 1_999_999_999), 500);
+    assert_eq!(score("system-cluster-critical", 2_000_000_000), 500);
+}
+
+#[test]
+fn an_error_has_the_reason_as_its_source_and_names_the_status_by_container() {
+    let error = |init: &str, app: &str| {
+        let status = |name: &str, cpu: &str| {
+            json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "allocatedResources": {"memory": "1Gi"}, "resources": {"requests": {"cpu": cpu}}})
+        };
+        let pod = pod(json!({
+            "spec": {"initContainers": [sidecar("s", json!({}))],
+                "containers": [container("a", json!({}))]},
+            "status": {"initContainerStatuses": [status("s", init)],
+                "containerStatuses": [status("a", app)]},
+        }));
+        PodResources::compile(&pod, FeatureGates::default()).unwrap_err()
+    };
+    let field = |error: &dyn Error| error.to_string().split(": ").next().unwrap().to_owned();
+    let init = error("many", "1");
+    assert_eq!(field(&init), "status.initContainerStatuses[s].resources.requests[cpu]");
+    assert_eq!(field(&error("1", "many")), "status.containerStatuses[a].resources.requests[cpu]");
+    let source = init.source().unwrap().to_string();
+    assert_eq!(source, "many".parse::<Quantity>().unwrap_err().to_string());
+}
+
+#[test]
+fn pod_level_defaults_need_a_list_and_a_supported_resource() {
+    let defaulted = |version: KubernetesVersion, level: Value| {
+        let mut spec = pod(json!({"spec": {"resources": level, "containers": [{"name": "a",
+            "resources": {"limits": {"cpu": "1", "hugepages-2Mi": "4Mi"}}}]}}));
+        let spec = spec.spec.as_mut().unwrap();
+        let mut gates = version.feature_gates();
+        gates.set(Feature::PodLevelResources, true).unwrap();
+        default_requests(spec, gates).unwrap();
+        serde_json::to_value(&spec.resources).unwrap()
+    };
+    // Without any pod-level amount, the containers' huge pages are not lifted to the pod.
+    assert_eq!(defaulted(KubernetesVersion::V1_36, json!({})), json!({}));
+    let limits = |name: &str| json!({"limits": {"cpu": "2", name: "8Mi"}});
+    let requests = |version, name| defaulted(version, limits(name))["requests"].clone();
+    let cpu_only = json!({"cpu": "1"});
+    assert_eq!(
+        requests(KubernetesVersion::V1_36, "example.com/gpu"),
+        json!({"cpu": "1", "hugepages-2Mi": "4Mi"})
+    );
+    assert_eq!(requests(KubernetesVersion::V1_32, "example.com/gpu"), cpu_only);
+    // Huge pages at pod level are those of 1.33 and later.
+    assert_eq!(requests(KubernetesVersion::V1_32, "hugepages-1Gi"), cpu_only);
+    assert_eq!(
+        requests(KubernetesVersion::V1_36, "hugepages-1Gi"),
+        json!({"cpu": "1", "hugepages-2Mi": "4Mi", "hugepages-1Gi": "8Mi"})
+    );
+}
+
+#[test]
+fn the_schedulers_options_follow_the_gates() {
+    let options = |version: KubernetesVersion| {
+        let options = PodResourcesOptions::for_gates(version.feature_gates());
+        assert_eq!(
+            (options.exclude_overhead, options.skip_container_level_resources),
+            (false, false)
+        );
+        [
+            options.use_status_resources,
+            options.in_place_pod_level_resources,
+            options.skip_pod_level_resources,
+        ]
+    };
+    assert_eq!(options(KubernetesVersion::V1_32), [false, false, true]);
+    assert_eq!(options(KubernetesVersion::V1_33), [true, false, true]);
+    assert_eq!(options(KubernetesVersion::V1_34), [true, false, false]);
+    assert_eq!(options(KubernetesVersion::V1_36), [true, true, false]);
+}
+
+/// A pod with pod-level amounts in spec and status, and a container that is resized.
+fn resized(reason: &str, spec: Value, status: Value) -> PodResources {
+    compile(json!({
+        "spec": {"resources": spec, "containers": [{"name": "a", "resources":
+            {"requests": {"cpu": "500m"}, "limits": {"cpu": "700m"}}}]},
+        "status": {
+            "resources": status,
+            "conditions": [{"type": "PodResizePending", "status": "True", "reason": reason}],
+            "containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": true,
+                "restartCount": 0, "resources": {"requests": {"cpu": "600m"}}}],
+        },
+    }))
+}
+
+#[test]
+fn a_pod_level_resize_counts_with_both_options_and_by_what_became_of_it() {
+    let amounts = |requests: &str, limits: &str| {
+        json!({"requests": {"cpu": requests},
+        "limits": {"cpu": limits}})
+    };
+    let status = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
+    let level = PodResourcesOptions { in_place_pod_level_resources: true, ..DEFAULT };
+    let both = PodResourcesOptions { in_place_pod_level_resources: true, ..status };
+    let skip = PodResourcesOptions { skip_pod_level_resources: true, ..DEFAULT };
+    let counted = |pod: &PodResources, options| {
+        let amount = |list: ResourceList| list.quantity(ResourceName::CPU).to_string();
+        [amount(pod.requests(options)), amount(pod.limits(options))]
+    };
+
+    let grows = resized("Deferred", amounts("4", "5"), amounts("2", "3"));
+    for options in [&DEFAULT, &status, &level, &both] {
+        assert_eq!(counted(&grows, options), ["4", "5"]);
+    }
+    let refused = resized("Infeasible", amounts("4", "5"), amounts("2", "3"));
+    for options in [&DEFAULT, &status, &level] {
+        assert_eq!(counted(&refused, options), ["4", "5"]);
+    }
+    assert_eq!(counted(&refused, &both), ["2", "3"]);
+    assert_eq!(counted(&refused, &skip), ["500m", "700m"]);
+
+    // A status that tells nothing of the pod level leaves what the spec says.
+    let untold = resized("Infeasible", amounts("4", "5"), Value::Null);
+    assert_eq!(counted(&untold, &both), ["4", "5"]);
+    // A status alone makes no pod-level resources.
+    let alone = resized("Deferred", Value::Null, amounts("2", "3"));
+    assert_eq!(counted(&alone, &both), ["600m", "700m"]);
+}
+
+#[test]
+fn every_list_of_spec_and_status_counts_by_itself() {
+    let skip = PodResourcesOptions {
+        use_status_resources: true,
+        skip_pod_level_resources: true,
+        ..DEFAULT
+    };
+    let both = PodResourcesOptions {
+        use_status_resources: true,
+        in_place_pod_level_resources: true,
+        ..DEFAULT
+    };
+    for count in 0..=3 {
+        for largest in ["spec", "actuated", "allocated"] {
+            let level = |list: &str| json!({"cpu": if list == largest { "90" } else { "20" }});
+            let lists = |list: &str| json!({"requests": level(list), "limits": level(list)});
+            let names: Vec<_> = (0..count).map(|index| format!("c{index}")).collect();
+            let amounts = |requests: &str, limits: &str| json!({"requests": {"cpu": requests}, "limits": {"cpu": limits}});
+            let status = |name: &String| {
+                json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                    "allocatedResources": {"cpu": "3"}, "resources": amounts("2", "5")})
+            };
+            let spec = |name: &String| json!({"name": name, "resources": amounts("1", "4")});
+            let pod = compile(json!({
+                "spec": {"resources": lists("spec"),
+                    "containers": names.iter().map(spec).collect::<Vec<_>>()},
+                "status": {"resources": lists("actuated"), "allocatedResources": level("allocated"),
+                    "containerStatuses": names.iter().map(status).collect::<Vec<_>>()},
+            }));
+            let cpu = |list: ResourceList| list.quantity(ResourceName::CPU).value();
+            let counted = |options| [cpu(pod.requests(options)), cpu(pod.limits(options))];
+            let limit = if largest == "allocated" { 20 } else { 90 };
+            assert_eq!(counted(&both), [90, limit], "{count} {largest}");
+            assert_eq!(counted(&skip), [3 * count, 5 * count], "{count} {largest}");
+            let by_spec = if largest == "spec" { 90 } else { 20 };
+            assert_eq!(counted(&DEFAULT), [by_spec; 2], "{count} {largest}");
+        }
+    }
+}
+
+#[test]
+fn of_equal_amounts_the_one_of_the_spec_is_shown() {
+    let pod = compile(json!({
+        "spec": {"containers": [container("a", json!({"memory": "1Gi"}))]},
+        "status": {"containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": true,
+            "restartCount": 0, "resources": {"requests": {"memory": "1073741824"}}}]},
+    }));
+    let options = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
+    assert_eq!(pod.requests(&options).to_string(), "memory: 1Gi");
+}
+
+#[test]
+fn a_stage_is_bounded_only_if_every_container_in_it_is() {
+    let limited = |cpu: &str| json!({"limits": {"cpu": cpu}});
+    let stages = |level: Value, proxy: Value, app: Value, helper: Value| {
+        let pod = compile(json!({"spec": {
+            "resources": level,
+            "initContainers": [
+                {"name": "fetch", "resources": limited("200m")},
+                {"name": "proxy", "restartPolicy": "Always", "resources": proxy},
+                {"name": "migrate", "resources": limited("300m")},
+            ],
+            "containers": [
+                {"name": "app", "resources": app}, {"name": "helper", "resources": helper},
+            ],
+        }}));
+        let profile = Profile::of(&pod, &DEFAULT);
+        let cpu = |limits: &ResourceList| limits.get("cpu").map(ToString::to_string);
+        let bounds = profile.stages().iter().map(|stage| cpu(&stage.limits));
+        bounds.map(|bound| bound.unwrap_or_else(|| "-".into())).collect::<Vec<_>>().join(" ")
+    };
+    let (one, none) = (limited("1"), json!({}));
+    let all = |level| stages(level, limited("100m"), one.clone(), one.clone());
+    assert_eq!(all(Value::Null), "200m 100m 400m 2100m");
+    // A pod-level limit bounds every stage, and one of zero none.
+    assert_eq!(all(limited("350m")), "200m 100m 350m 350m");
+    assert_eq!(all(json!({"limits": {"cpu": "0"}})), "200m 100m 400m 2100m");
+    let unbounded = |proxy: &Value, app: &Value, helper: &Value| {
+        stages(Value::Null, proxy.clone(), app.clone(), helper.clone())
+    };
+    // Zero is no limit. A sidecar without one lets every later stage go unbounded.
+    for free in [&none, &limited("0")] {
+        assert_eq!(unbounded(free, &one, &one), "200m - - -");
+        assert_eq!(unbounded(&limited("100m"), free, &one), "200m 100m 400m -");
+        assert_eq!(unbounded(&limited("100m"), &one, free), "200m 100m 400m -");
+    }
+    let level = stages(limited("1"), none.clone(), none.clone(), none);
+    assert_eq!(level, "200m 1 1 1", "the pod-level limit holds where containers have none");
+}
+
+#[test]
+fn init_containers_cost_nothing_where_the_running_pod_needs_as_much() {
+    let of = |level: Value, app: &str| {
+        compile(json!({"spec": {"resources": level,
+            "initContainers": [container("i", json!({"cpu": "1"}))],
+            "containers": [container("a", json!({"cpu": app}))]}}))
+    };
+    let decides = |pod: &PodResources| {
+        let effective = effective_init_requests(pod, &DEFAULT);
+        effective.iter().map(|init| init.decides).collect::<Vec<_>>()
+    };
+    let waste = |pod: &PodResources| Profile::of(pod, &DEFAULT).init_waste.len();
+    let (less, equal) = (of(Value::Null, "900m"), of(Value::Null, "1"));
+    assert_eq!((decides(&less), waste(&less)), (vec![true], 1));
+    assert_eq!((decides(&equal), waste(&equal)), (vec![false], 0));
+    // What the pod requests at pod level is reserved whatever its containers request.
+    assert_eq!(waste(&of(json!({"requests": {"cpu": "2"}}), "900m")), 0);
+}
+
+#[test]
+fn a_recorded_qos_class_is_the_reason_only_where_it_differs_from_the_spec() {
+    let reasons = |recorded: &str| {
+        let pod = compile(json!({
+            "spec": {"containers": [container("a", json!({"cpu": "1"}))]},
+            "status": {"qosClass": recorded},
+        }));
+        let explanation = explain_qos(&pod);
+        let reasons: Vec<_> = explanation.reasons.iter().map(ToString::to_string).collect();
+        format!("{:>10}: {}", explanation.class, reasons.join(", "))
+    };
+    assert_eq!(reasons("BestEffort"), "BestEffort: the status records BestEffort");
+    assert_eq!(
+        reasons("Burstable"),
+        " Burstable: container \"a\" has no cpu limit, container \"a\" has no memory limit, \
+         cpu requests of 1 differ from limits of 0 (container \"a\")"
+    );
 }
 
 /// An amount of any form that a valid pod may have.

@@ -66,7 +66,7 @@ impl Text {
         } else {
             write!(self, "{whole}{nanos:09}")?;
         }
-        while self.len > 1 && self.bytes[self.len - 1] == b'0' {
+        while self.bytes[..self.len].ends_with(b"0") {
             self.len -= 1;
             exponent += 1;
         }

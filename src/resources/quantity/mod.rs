@@ -183,7 +183,13 @@ impl Quantity {
 
     /// -1 below zero, 0 at zero, 1 above.
     pub const fn sign(self) -> i8 {
-        if self.is_zero() { 0 } else { self.whole().signum() as i8 | (self.whole() == 0) as i8 }
+        if self.is_zero() {
+            0
+        } else if self.whole() < 0 {
+            -1
+        } else {
+            1
+        }
     }
 
     /// Whole units, rounded away from zero (`Value`): bytes, devices.
