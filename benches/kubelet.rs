@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use harness::conformance::{self, BadCase, case};
 use k8s_openapi::api::core::v1;
 use podinit::sim::{ContainerScript, Run, Scenario, simulate};
 use podinit::{
@@ -23,12 +24,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use support::bench;
 
-#[path = "../tests/conformance/mod.rs"]
-#[allow(dead_code, reason = "shared with the integration tests")]
-mod conformance;
 mod support;
-
-use conformance::{BadCase, case};
 
 /// What `read` makes of every case of a family.
 fn recorded<T>(family: &str, mut read: impl FnMut(&Value) -> Result<T, BadCase>) -> Vec<T> {
@@ -109,6 +105,7 @@ fn statuses(c: &mut Criterion) {
             start_failures: &start_failures,
             deletion_requested: false,
             pod_is_terminal: false,
+            probe_workers_made: true,
             kubelet_started_at: None,
         };
         black_box(generate_pod_status(&inputs, None));
@@ -152,7 +149,7 @@ fn lives(c: &mut Criterion) {
         black_box(PodSpec::compile(pod, gates).unwrap());
     });
     bench(c, "compile_from_yaml", &[yaml], |yaml| {
-        let documents = podinit::interop::manifest::read(yaml, &Default::default()).unwrap();
+        let documents = podinit::manifest::read(yaml, &Default::default()).unwrap();
         black_box(documents);
     });
     let spec = PodSpec::compile(&pod, gates).unwrap();

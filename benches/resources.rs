@@ -13,17 +13,15 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use harness::conformance;
 use k8s_openapi::api::core::v1::Pod;
 use podinit::FeatureGates;
+use podinit::quantity::Quantity;
 use podinit::resources::{
-    PodResources, PodResourcesOptions, Quantity, ResourceList, pod_limits, pod_requests,
-    pod_requests_of, qos_class,
+    PodResources, PodResourcesOptions, ResourceList, pod_limits, pod_requests, pod_requests_of,
+    qos_class,
 };
 use serde::Deserialize;
-
-#[path = "../tests/conformance/mod.rs"]
-#[allow(dead_code, reason = "shared with the integration tests")]
-mod conformance;
 
 fn recorded_pods() -> Vec<Pod> {
     let path =

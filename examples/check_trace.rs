@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kubectl get pod NAME -w -o json > watched.json
-//! cargo run --features proptest --example check_trace -- watched.json [--kubernetes VERSION]
+//! cargo run --features testing --example check_trace -- watched.json [--kubernetes VERSION]
 //! ```
 //!
 //! Exits with 1 where a status is not plausible, and with 2 where the input cannot be read.
@@ -12,7 +12,6 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
 use podinit::testing::{check_statuses, read_watch};
 use podinit::{KubernetesVersion, PodSpec};
 
@@ -60,10 +59,9 @@ fn run() -> Result<bool, String> {
     }
     let mut plausible = true;
     for (name, series) in &by_name {
-        let Some(mut pod) = series.first().cloned() else { continue };
+        let Some(pod) = series.first() else { continue };
         let gates = version.feature_gates();
-        defaults::apply(&mut pod, gates);
-        let spec = PodSpec::compile_unchecked(&pod, gates).map_err(|error| error.to_string())?;
+        let spec = PodSpec::compile_unchecked(pod, gates).map_err(|error| error.to_string())?;
         match check_statuses(&spec, series) {
             Ok(()) => println!(
                 "{name}: a kubelet of {version} could have written these {} statuses",

@@ -174,8 +174,8 @@ fn compare(pod: &v1::Pod, options: &Options) -> Result<(), String> {
         return Ok(());
     }
     println!("What changed in between, of what can explain a difference here:");
-    for change in changes_between(old, new).filter(|change| topics.contains(&change.topic)) {
-        println!("  {}  {:?}: {}", change.since, change.topic, change.text);
+    for change in changes_between(old, new).filter(|change| topics.contains(&change.topic())) {
+        println!("  {}  {:?}: {}", change.since(), change.topic(), change.text());
     }
     Ok(())
 }

@@ -11,11 +11,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[path = "../tests/conformance/mod.rs"]
-#[allow(dead_code, missing_docs, reason = "shared with the integration tests")]
-mod conformance;
-
-use conformance::{FAMILIES, Mismatch, ReadError, family_name, for_each_case, replay_file};
+use harness::conformance::{
+    FAMILIES, Mismatch, ReadError, family_name, for_each_case, replay_file,
+};
 
 const USAGE: &str = "usage: conformance [--only FAMILY] [--show N] PATH...";
 

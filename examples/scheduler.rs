@@ -13,11 +13,11 @@ use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 use podinit::FeatureGates;
-use podinit::interop::manifest::{self, ReadOptions};
+use podinit::manifest::{self, ReadOptions};
 use podinit::resources::{
     PodResources, PodResourcesOptions, Profile, ResourceList, ResourceName, default_requests,
 };
-use podinit::scheduler::{Insufficient, NodeUsage, Unschedulable};
+use podinit::scheduler::{FitError, Insufficient, NodeUsage, Unschedulable};
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
@@ -128,22 +128,12 @@ fn place(
 }
 
 /// The scheduler's message for a pod that fits nowhere.
-fn unschedulable(nodes: usize, refusals: &Refusals) -> String {
-    let mut counts = BTreeMap::<String, usize>::new();
+fn unschedulable(refusals: &Refusals) -> FitError {
+    let mut error = FitError::new(refusals.len());
     for refusal in refusals.values() {
-        match refusal {
-            Unschedulable::Insufficient(reasons) => {
-                for reason in reasons {
-                    *counts.entry(reason.to_string()).or_default() += 1;
-                }
-            }
-            other => *counts.entry(other.to_string()).or_default() += 1,
-        }
+        error.reject(refusal);
     }
-    let mut reasons: Vec<_> =
-        counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    reasons.sort();
-    format!("0/{nodes} nodes are available: {}.", reasons.join(", "))
+    error
 }
 
 /// What the pod wants and the node lacks, and which init container is to blame.
@@ -164,7 +154,7 @@ fn requests(pod: &PodResources) -> ResourceList {
     pod.requests(&PodResourcesOptions::for_gates(pod.gates()))
 }
 
-fn print_placement(nodes: &Nodes, pods: &[Candidate], placements: &[Result<String, Refusals>]) {
+fn print_placement(pods: &[Candidate], placements: &[Result<String, Refusals>]) {
     println!("{:<16}{:<8}REQUESTS", "POD", "NODE");
     for (candidate, placement) in pods.iter().zip(placements) {
         let node = placement.as_deref().unwrap_or("-");
@@ -172,7 +162,7 @@ fn print_placement(nodes: &Nodes, pods: &[Candidate], placements: &[Result<Strin
     }
     for (candidate, placement) in pods.iter().zip(placements) {
         let Err(refusals) = placement else { continue };
-        println!("\n{}: {}", candidate.name, unschedulable(nodes.len(), refusals));
+        println!("\n{}: {}", candidate.name, unschedulable(refusals));
         for (node, refusal) in refusals {
             match refusal {
                 Unschedulable::Insufficient(reasons) => {
@@ -237,7 +227,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         pods.into_iter().map(|pod| candidate(pod, gates)).collect::<Result<_, _>>()?;
 
     let placements = place(nodes.clone(), &pods, |candidate| &candidate.pod)?;
-    print_placement(&nodes, &pods, &placements);
+    print_placement(&pods, &placements);
     print_mistakes(nodes, &pods, &placements)
 }
 

@@ -4,11 +4,13 @@
 //! cargo run --release --example simulate -- FILE.yaml [OPTIONS]
 //! ```
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1;
-use podinit::sim::{Timeline, View, simulate};
+use podinit::scenario::Scenario;
+use podinit::sim::{Timeline, View, node, simulate};
 use podinit::{KubernetesVersion, PodSpec, Timestamp, kubectl};
 
 #[path = "support/manifest.rs"]
@@ -25,6 +27,9 @@ fn usage() -> String {
 usage: simulate FILE.yaml [OPTIONS]
 
 {}
+  --timing WHOSE          ideal: nothing takes time but what is said here [default];
+                          kubelet: the kubelet's own pace, and each call, status and event
+  --scenario FILE         what happens, in YAML or JSON; needs --timing kubelet
   --kubernetes VERSION    whose rules hold: 1.28 to 1.37 [default: 1.36]
   --kubelet               show the kubelet's own record, not the API server's copy
   --watch                 print the lines of `kubectl get pod --watch`
@@ -45,8 +50,16 @@ enum Output {
     Json,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Timing {
+    Ideal,
+    Kubelet,
+}
+
 struct Options {
     file: PathBuf,
+    timing: Timing,
+    scenario_file: Option<PathBuf>,
     scenario: ScenarioOptions,
     version: KubernetesVersion,
     view: View,
@@ -58,6 +71,8 @@ struct Options {
 fn options() -> Result<Options, String> {
     let mut options = Options {
         file: PathBuf::new(),
+        timing: Timing::Ideal,
+        scenario_file: None,
         scenario: ScenarioOptions::default(),
         version: KubernetesVersion::default(),
         view: View::Api,
@@ -76,6 +91,14 @@ fn options() -> Result<Options, String> {
             "--kubernetes" => {
                 options.version = value()?.parse().map_err(|e| format!("--kubernetes: {e}"))?;
             }
+            "--timing" => {
+                options.timing = match value()?.as_str() {
+                    "ideal" => Timing::Ideal,
+                    "kubelet" => Timing::Kubelet,
+                    other => return Err(format!("--timing: {other:?} is not ideal or kubelet")),
+                };
+            }
+            "--scenario" => options.scenario_file = Some(value()?.into()),
             "--kubelet" => options.view = View::Kubelet,
             "--watch" => options.output = Output::Watch,
             "--json" => options.output = Output::Json,
@@ -87,7 +110,15 @@ fn options() -> Result<Options, String> {
         }
     }
     options.file = file.ok_or("no file given")?;
-    Ok(options)
+    match options.timing {
+        Timing::Ideal if options.scenario_file.is_some() => {
+            Err("--scenario needs --timing kubelet".into())
+        }
+        Timing::Kubelet if options.scenario != ScenarioOptions::default() => {
+            Err("with --timing kubelet, --scenario FILE says what happens".into())
+        }
+        _ => Ok(options),
+    }
 }
 
 /// ANSI codes around a word of the STATUS column, on a terminal.
@@ -124,7 +155,34 @@ fn watch(pod: &PodSpec, timeline: &Timeline, view: View) {
     }
 }
 
+/// The life at the kubelet's own pace.
+fn play(pod: &v1::Pod, options: &Options) -> Result<(), String> {
+    let scenario = match &options.scenario_file {
+        None => Scenario::default(),
+        Some(path) => {
+            let in_file = |error: &dyn Display| format!("{}: {error}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| in_file(&error))?;
+            // YAML has JSON in it.
+            let read: Result<Scenario, _> = serde_yaml::from_str(&text);
+            read.map_err(|error| in_file(&error))?
+        }
+    };
+    let how = node::Options::new(options.version.feature_gates());
+    let trace =
+        node::play(pod, &scenario, &how, &node::Usual).map_err(|error| error.to_string())?;
+    match options.output {
+        Output::Json => {
+            println!("{}", serde_json::to_string(&trace).map_err(|error| error.to_string())?);
+        }
+        _ => print!("{trace}"),
+    }
+    Ok(())
+}
+
 fn run(pod: &v1::Pod, options: &Options) -> Result<(), String> {
+    if options.timing == Timing::Kubelet {
+        return play(pod, options);
+    }
     let gates = options.version.feature_gates();
     let spec = manifest::compile(pod, gates)?;
     let scenario = options.scenario.scenario(&spec)?;

@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::manifest::{
+use podinit::manifest::{
     Document, Location, ManifestError, Object, Problem, ReadOptions, locate, read,
 };
 use podinit::validation::{traps, validate};
@@ -60,11 +60,12 @@ fn options() -> Result<Options, String> {
         }
     }
     // The version gives the defaults, wherever it stands.
+    let mut gates = Vec::new();
     for gate in single_gates.iter().flat_map(|list| list.split(',')) {
         let (name, value) = gate.split_once('=').ok_or(format!("{gate}: expected NAME=VALUE"))?;
-        let value = value.parse().map_err(|_| format!("{gate}: expected true or false"))?;
-        options.gates.set_by_name(name, value).map_err(|error| error.to_string())?;
+        gates.push((name, value.parse().map_err(|_| format!("{gate}: expected true or false"))?));
     }
+    options.gates.set_from_map(gates).map_err(|error| error.to_string())?;
     if options.files.is_empty() { Err("no file given".to_owned()) } else { Ok(options) }
 }
 

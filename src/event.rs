@@ -1,12 +1,16 @@
 //! What the kubelet records as `v1.Event`s of a pod.
+//!
+//! A [`PodWorker`](crate::PodWorker) gives the [`Event`]s of its last sync; an [`EventLog`] keeps
+//! those of a life and counts equal ones, as the API does.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
-use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::pod::{ContainerIndex, ContainerKind, PodSpec};
+use crate::probe::ProbeKind;
 use crate::time::Timestamp;
 
 /// `type` of an event.
@@ -66,6 +70,30 @@ impl Event {
         Self { kind: EventKind::Warning, ..Self::normal(reason, message) }
     }
 
+    /// A probe has failed; `output`: what it said, or why it could not be run (`Unhealthy`). To be
+    /// recorded at each failure, not only at those that count, about the container.
+    ///
+    /// Source: `pkg/kubelet/prober/prober.go`, v1.36.3.
+    pub fn unhealthy(kind: ProbeKind, output: &str) -> Self {
+        Self::warning("Unhealthy", format_smolstr!("{} probe failed: {output}", kind.as_str()))
+    }
+
+    /// A pod that was evicted has not stopped in time (`ExceededGracePeriod`), see
+    /// [`Eviction::waits_for`](crate::Eviction::waits_for).
+    ///
+    /// Source: `killPodNow`, `pkg/kubelet/pod_workers.go`, v1.36.3.
+    pub fn exceeded_grace_period() -> Self {
+        let message = "Container runtime did not kill the pod within specified grace period.";
+        Self::warning("ExceededGracePeriod", message)
+    }
+
+    /// The pod cannot be synced because the runtime does not tell its state (`FailedSync`).
+    ///
+    /// Source: `podWorkerLoop`, `pkg/kubelet/pod_workers.go`, v1.36.3.
+    pub fn failed_sync(error: &str) -> Self {
+        Self::warning("FailedSync", format_smolstr!("error determining status: {error}"))
+    }
+
     /// The same event, about one container.
     #[must_use]
     pub fn about(mut self, container: ContainerIndex) -> Self {
@@ -91,8 +119,8 @@ impl Event {
 /// The place of a container in its pod as events tell it, see [`Event::field_path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FieldPath<'a> {
-    list: &'static str,
-    name: &'a str,
+    pub(crate) list: &'static str,
+    pub(crate) name: &'a str,
 }
 
 impl fmt::Display for FieldPath<'_> {

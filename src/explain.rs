@@ -1,5 +1,8 @@
 //! Why something is done, in words: the action, the facts it used, and the rule's place in the
 //! kubelet.
+//!
+//! Each start and kill in [`PodActions`] carries its cause as a type;
+//! [`explain()`] puts the causes of one decision in words.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::actions::{KillCause, KillPodCause, PodActions, SandboxChange, StartCause};
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::pod::{ContainerIndex, PodSpec};
 
 /// One action of a decision, explained.
 ///
@@ -46,7 +49,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-const FIRST_SANDBOX: KillPodCause = KillPodCause::NewSandbox(SandboxChange::None);
+const FIRST_SANDBOX: KillPodCause = KillPodCause::NewSandbox(SandboxChange::Missing);
 
 /// Every action of a decision with its cause, in the order in which they are carried out.
 pub fn explain(pod: &PodSpec, actions: &PodActions) -> Vec<Explanation> {

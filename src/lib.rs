@@ -26,10 +26,24 @@
 //! |---|---|
 //! | a question about one moment | pure functions: [`compute_pod_actions`], [`pod_phase`], [`generate_pod_status`], [`kubectl::columns`], [`resources::pod_requests`], [`validation::validate`] |
 //! | a loop of your own | [`PodWorker`]: [`sync`](PodWorker::sync), [`next_operation`](PodWorker::next_operation), [`record`](PodWorker::record), [`next_sync`](PodWorker::next_sync) |
-//! | a container runtime | [`ContainerRuntime`] and [`sync_pod`], or [`AsyncContainerRuntime`] and [`sync_pod_async`] |
+//! | a container runtime | [`ContainerRuntime`] and [`sync_pod`], or [`AsyncContainerRuntime`] and [`sync_pod_async`]; [how to implement one](docs::implement_a_runtime) |
 //! | a what-if | [`sim::simulate`]: a whole life on a virtual clock |
 //! | very many pods | `sim::fleet`, with the feature `fleet`: start-up times, STATUS and restarts of millions |
-//! | a question why | [`explain`] |
+//! | a decision, and want to know why | [`explain()`] |
+//!
+//! # The rooms
+//!
+//! Each module begins with what it is for. What most callers need is also here in the root.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`version`], [`quantity`] | the ground: which rules hold, and exact amounts |
+//! | [`manifest`], [`admission`], [`validation`], [`pod`], [`resources`], [`scheduler`] | what is declared: from text to a compiled pod, and what it needs |
+//! | [`observation`], [`probe`], [`event`], [`backoff`] | what is observed, told and remembered |
+//! | [`actions`], [`status`], [`termination`] | the kubelet's rules as pure functions |
+//! | [`worker`], [`runtime`] | carrying the rules out |
+//! | [`kubectl`], [`mod@explain`] | views |
+//! | [`scenario`], [`sim`], `testing` | pods on a virtual clock, and a test kit |
 //!
 //! # Example
 //!
@@ -66,30 +80,36 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod actions;
-mod backoff;
-mod event;
-mod explain;
+pub mod actions;
+pub mod admission;
+pub mod backoff;
+pub mod event;
+pub mod explain;
 mod fnv;
 mod go_duration;
-pub mod interop;
 pub mod kubectl;
-mod observation;
-mod probe;
+pub mod manifest;
+mod nearest;
+pub mod observation;
+pub mod pod;
+pub mod probe;
+pub mod quantity;
 pub mod resources;
-mod runtime;
+pub mod runtime;
+pub mod scenario;
 pub mod scheduler;
 pub mod sim;
-mod spec;
-mod status;
+pub mod status;
 pub mod termination;
-#[cfg(feature = "proptest")]
+#[cfg(feature = "testing")]
 pub mod testing;
 mod time;
 pub mod validation;
-mod version;
-mod version_changes;
-mod worker;
+pub mod version;
+pub mod worker;
+
+pub use k8s_openapi;
+pub use smol_str::SmolStr;
 
 /// Long texts, kept beside the code.
 pub mod docs {
@@ -97,8 +117,12 @@ pub mod docs {
     pub mod design {}
     #[doc = include_str!("../docs/semantics.md")]
     pub mod semantics {}
+    #[doc = include_str!("../docs/implement-a-runtime.md")]
+    pub mod implement_a_runtime {}
     #[doc = include_str!("../docs/differences.md")]
     pub mod differences {}
+    #[doc = include_str!("../docs/version-changes.md")]
+    pub mod version_changes {}
     #[doc = include_str!("../docs/performance.md")]
     pub mod performance {}
 }
@@ -107,37 +131,38 @@ pub use actions::{
     ActionContext, ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillMessage,
     KillPodCause, PodActions, RestartDecision, RestartVerdict, SandboxChange, SandboxDecision,
     StartCause, compute_pod_actions, compute_pod_actions_into, pod_sandbox_changed,
-    restart_verdict, restarting_all_containers, should_container_be_restarted,
+    restart_verdict, should_container_be_restarted,
 };
 pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
 pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
 pub use explain::{Explanation, explain};
 pub use observation::{
-    ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
+    ContainerInstance, Exit, InstanceState, MissingProbeWorkers, Observation, ObservationError,
+    ProbeResult, Sandbox, StrayInstance,
+};
+pub use pod::{
+    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
+    ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
+    RestartRuleAction, SpecError,
 };
 pub use probe::{ContainerProbes, ProbeKind};
 pub use runtime::{
     AsyncContainerRuntime, ContainerRuntime, SyncPodError, sync_pod, sync_pod_async,
-};
-pub use spec::{
-    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
-    ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
-    RestartRuleAction, SpecError,
 };
 pub use status::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus, PhaseContext, PodCondition, PodFailure, PodPhase,
     PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, container_statuses,
     ephemeral_container_statuses, generate_pod_status, init_container_statuses, pod_conditions,
-    pod_has_initialized, pod_phase,
+    pod_has_initialized, pod_phase, restarting_all_containers,
 };
-pub use time::{Timestamp, TimestampRangeError};
+pub use time::{ParseTimestampError, Timestamp, TimestampRangeError};
 pub use version::{
-    Feature, FeatureGateError, FeatureGates, KnownBug, KubernetesVersion, UnsupportedVersion,
+    Change, ChangeTopic, DecidedBy, Feature, FeatureGateError, FeatureGates, KnownBug,
+    KubernetesVersion, UnsupportedVersion, changes_between,
 };
-pub use version_changes::{ChangeTopic, VERSION_CHANGES, VersionChange, changes_between};
 pub use worker::{
-    Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason,
+    Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason, Notice,
     Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
     WorkerSettings,
 };

@@ -1,5 +1,8 @@
 //! What is observed: the sandboxes and container instances that the runtime reports, and what the
 //! probes of the running ones say.
+//!
+//! An [`Observation`] is a snapshot. It can be filled anew at each sync, so that a caller who
+//! watches many pods allocates once.
 
 use alloc::vec::Vec;
 
@@ -7,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::time::Timestamp;
 
 /// A pod sandbox that the runtime knows (`runtimeapi.PodSandboxStatus`).
@@ -35,6 +38,20 @@ pub enum ProbeResult {
     Failure,
     /// There is a result, and it is not known: a startup probe starts like this.
     Unknown,
+}
+
+/// Probe workers that a container has not, although its probes are declared: none was made yet, or it
+/// has ended. Without a result, what they are there for counts as passed (`isContainerStarted`,
+/// `UpdatePodStatus` of the probe manager).
+///
+/// The prober makes them when a living pod has been synced for the first time. They end, and their
+/// results go, when the pod's phase is terminal at their next turn and when the pod has stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MissingProbeWorkers {
+    /// That of the startup probe.
+    pub startup: bool,
+    /// That of the readiness probe.
+    pub readiness: bool,
 }
 
 /// The state of a container instance as the runtime reports it (`kubecontainer.State`).
@@ -95,6 +112,9 @@ pub struct ContainerInstance {
     pub liveness_probe: Option<ProbeResult>,
     /// The last result of its readiness probe; `None`: there is none yet.
     pub readiness_probe: Option<ProbeResult>,
+    /// Which of its container's probe workers are not there; by default all are.
+    #[serde(default)]
+    pub missing_probe_workers: MissingProbeWorkers,
 }
 
 impl ContainerInstance {
@@ -117,6 +137,7 @@ impl ContainerInstance {
             startup_probe: None,
             liveness_probe: None,
             readiness_probe: None,
+            missing_probe_workers: MissingProbeWorkers::default(),
         }
     }
 
@@ -141,6 +162,23 @@ pub struct StrayInstance {
     pub name: SmolStr,
     /// The instance.
     pub instance: ContainerInstance,
+}
+
+/// An observation that cannot be one of the pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObservationError {
+    /// An instance of a container that the pod does not have. One that a runtime knows by a name is
+    /// added with [`Observation::push_named`].
+    #[error("instance {id:?} is of container {slot}, but the pod has {containers} containers")]
+    ForeignInstance {
+        /// The instance.
+        id: SmolStr,
+        /// The container's place, from 0.
+        slot: usize,
+        /// How many containers the pod has.
+        containers: usize,
+    },
 }
 
 /// Everything observed of one pod at one instant (`kubecontainer.PodStatus`, with the results of
@@ -212,6 +250,15 @@ impl Observation {
         self.instances(container).first()
     }
 
+    /// The newest instance of a container in the current sandbox (`FindActiveContainerStatusByName`).
+    pub fn newest_in_current_sandbox(
+        &self,
+        container: ContainerIndex,
+    ) -> Option<&ContainerInstance> {
+        let sandbox = self.current_sandbox()?;
+        self.instances(container).iter().find(|instance| instance.sandbox_id == sandbox.id)
+    }
+
     /// Instances whose names the pod does not have.
     pub fn strays(&self) -> &[StrayInstance] {
         &self.strays
@@ -224,9 +271,43 @@ impl Observation {
         })
     }
 
+    /// Checks that the observation can be one of this pod.
+    ///
+    /// What a runtime can really report passes, however odd: a container in a sandbox that is gone,
+    /// an end before a start, two running instances.
+    ///
+    /// # Errors
+    /// If it has an instance of a container beyond those of the pod, as one that was read back after
+    /// the manifest has lost a container.
+    pub fn check(&self, pod: &PodSpec) -> Result<(), ObservationError> {
+        let containers = pod.containers().len();
+        let foreign = self.all_instances().find(|(container, _)| container.slot() >= containers);
+        match foreign {
+            None => Ok(()),
+            Some((container, instance)) => Err(ObservationError::ForeignInstance {
+                id: instance.id.clone(),
+                slot: container.slot(),
+                containers,
+            }),
+        }
+    }
+
     /// Does the runtime know any instance at all, stray ones included?
     pub fn has_any_instance(&self) -> bool {
         !self.strays.is_empty() || self.instances.iter().any(|instances| !instances.is_empty())
+    }
+
+    /// Does any instance run, stray ones included?
+    pub fn has_running_instance(&self) -> bool {
+        let instances = self.all_instances().map(|(_, instance)| instance);
+        let strays = self.strays.iter().map(|stray| &stray.instance);
+        instances.chain(strays).any(ContainerInstance::is_running)
+    }
+
+    /// Nothing runs, and no sandbox is ready: the pod has ended, as far as the runtime knows
+    /// (`isPodStatusCacheTerminal`).
+    pub fn is_at_rest(&self) -> bool {
+        !self.has_running_instance() && !self.sandboxes.iter().any(|sandbox| sandbox.ready)
     }
 
     /// The newest sandbox, if it is ready: the one whose containers count as present

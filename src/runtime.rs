@@ -1,11 +1,15 @@
 //! The traits that callers implement, blocking and async, and the driver over them.
+//!
+//! [`sync_pod`] does one sync of a [`PodWorker`] over a [`ContainerRuntime`],
+//! [`sync_pod_async`] over an [`AsyncContainerRuntime`], with the same loop.
+//! [How to implement a runtime](crate::docs::implement_a_runtime) says what each call must keep to.
 
 use core::fmt;
 
 use smol_str::{SmolStr, ToSmolStr};
 
-use crate::observation::Observation;
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::observation::{Observation, ObservationError};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
 use crate::worker::{Failure, FailureKind, Operation, Outcome, PodWorker, WorkerError};
@@ -276,6 +280,9 @@ pub enum SyncPodError<E> {
     /// The runtime could not be asked what it knows of the pod. Nothing was decided or done.
     #[error("the pod could not be observed: {0}")]
     Observe(E),
+    /// What the runtime reports cannot be of this pod. Nothing was decided or done.
+    #[error(transparent)]
+    Observation(#[from] ObservationError),
     /// The worker refused an outcome: a fault of this crate.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -287,6 +294,7 @@ macro_rules! drive {
     ($worker:ident, $pod:ident, $runtime:ident $(, .$await:tt)?) => {{
         let mut observation = Observation::new();
         $runtime.observe($pod, &mut observation)$(.$await)?.map_err(SyncPodError::Observe)?;
+        observation.check($pod)?;
         $worker.sync($pod, &observation, $runtime.now());
         loop {
             let now = $runtime.now();
@@ -332,7 +340,7 @@ macro_rules! drive {
 /// What failed is in [`PodWorker::results`]; when to sync again says [`PodWorker::next_sync`].
 ///
 /// # Errors
-/// Only if the pod could not be observed.
+/// If the pod could not be observed, or what was observed cannot be of this pod.
 pub fn sync_pod<R: ContainerRuntime>(
     worker: &mut PodWorker,
     pod: &PodSpec,
@@ -368,7 +376,7 @@ pub fn sync_pod<R: ContainerRuntime>(
 /// ```
 ///
 /// # Errors
-/// Only if the pod could not be observed.
+/// If the pod could not be observed, or what was observed cannot be of this pod.
 pub async fn sync_pod_async<R: AsyncContainerRuntime>(
     worker: &mut PodWorker,
     pod: &PodSpec,

@@ -1,12 +1,14 @@
 //! Wall-clock time as integers. The crate never reads a clock: every `now` is an argument.
 
 use core::fmt;
-use core::ops::{Add, Sub};
+use core::ops::{Add, AddAssign, Sub, SubAssign};
+use core::str::FromStr;
 use core::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::{SmolStr, ToSmolStr};
 
 /// An instant of wall-clock time: nanoseconds since the Unix epoch.
 ///
@@ -14,7 +16,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// `finishedAt`, which the runtime reports and which outlives the kubelet. Covers the years 1677
 /// to 2262; arithmetic saturates at these ends.
 ///
-/// Serialises as RFC 3339 text, like `metav1.Time` but with its sub-second part.
+/// Written, read and serialised as RFC 3339 text, like `metav1.Time` but with its sub-second part.
+///
+/// ```
+/// use std::time::Duration;
+/// use podinit::Timestamp;
+///
+/// let finished: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+/// let now = finished + Duration::from_secs(90);
+/// assert_eq!(now - finished, Duration::from_secs(90));
+/// assert_eq!(now.to_string(), "2026-01-01T00:01:30Z");
+/// # Ok::<(), podinit::ParseTimestampError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -77,6 +90,80 @@ impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(span)))
+    }
+}
+
+impl AddAssign<Duration> for Timestamp {
+    fn add_assign(&mut self, span: Duration) {
+        *self = *self + span;
+    }
+}
+
+impl SubAssign<Duration> for Timestamp {
+    fn sub_assign(&mut self, span: Duration) {
+        *self = *self - span;
+    }
+}
+
+/// The time from the second to the first; zero if the second is later.
+impl Sub for Timestamp {
+    type Output = Duration;
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_duration_since(earlier)
+    }
+}
+
+/// Saturates at the years 1677 and 2262.
+#[cfg(feature = "std")]
+impl From<std::time::SystemTime> for Timestamp {
+    fn from(time: std::time::SystemTime) -> Self {
+        match time.duration_since(std::time::SystemTime::UNIX_EPOCH) {
+            Ok(after) => Self::UNIX_EPOCH + after,
+            Err(before) => Self::UNIX_EPOCH - before.duration(),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<Timestamp> for std::time::SystemTime {
+    fn from(time: Timestamp) -> Self {
+        let span = Duration::from_nanos(time.0.unsigned_abs());
+        let shifted = if time.0 < 0 {
+            Self::UNIX_EPOCH.checked_sub(span)
+        } else {
+            Self::UNIX_EPOCH.checked_add(span)
+        };
+        // A platform whose clock cannot go so far keeps the epoch.
+        shifted.unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+/// Text that is no [`Timestamp`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseTimestampError {
+    /// It is not RFC 3339.
+    #[error("{text:?} is no RFC 3339 time: {problem}")]
+    Syntax {
+        /// The text.
+        text: SmolStr,
+        /// What is wrong with it.
+        problem: SmolStr,
+    },
+    /// It is outside of what can be told.
+    #[error(transparent)]
+    Range(#[from] TimestampRangeError),
+}
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    /// Reads RFC 3339 text, such as `2026-01-01T00:00:00.25Z`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| {
+            ParseTimestampError::Syntax { text: text.into(), problem: error.to_smolstr() }
+        })?;
+        Ok(time.try_into()?)
     }
 }
 
@@ -151,6 +238,37 @@ mod tests {
     fn truncation_goes_towards_the_past_before_the_epoch_too() {
         assert_eq!(Timestamp::from_millis(1_999).truncate_to_second(), Timestamp::from_secs(1));
         assert_eq!(Timestamp::from_millis(-1).truncate_to_second(), Timestamp::from_secs(-1));
+    }
+
+    #[test]
+    fn text_that_is_no_time_is_refused_with_the_text() {
+        let wrong = "soon".parse::<Timestamp>().unwrap_err();
+        assert!(wrong.to_string().starts_with("\"soon\" is no RFC 3339 time: "), "{wrong}");
+        let late = "9000-01-01T00:00:00Z".parse::<Timestamp>().unwrap_err();
+        assert!(matches!(late, ParseTimestampError::Range(_)), "{late}");
+    }
+
+    #[test]
+    fn a_difference_is_never_negative_and_assignment_saturates() {
+        let (early, late) = (Timestamp::from_secs(1), Timestamp::from_secs(4));
+        assert_eq!(late - early, Duration::from_secs(3));
+        assert_eq!(early - late, Duration::ZERO);
+        let mut time = Timestamp::MAX;
+        time += Duration::from_secs(1);
+        assert_eq!(time, Timestamp::MAX);
+        time -= Duration::MAX;
+        assert_eq!(time, Timestamp::UNIX_EPOCH);
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn system_times_before_and_after_the_epoch_round_trip() {
+        for nanos in [-1_500_000_000, 0, 1_767_225_600_250_000_000] {
+            let time = Timestamp::from_nanos(nanos);
+            assert_eq!(Timestamp::from(std::time::SystemTime::from(time)), time);
+        }
+        let late = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+        assert_eq!(Timestamp::from(late), Timestamp::MAX);
     }
 
     #[test]

@@ -111,12 +111,7 @@ impl ProcessRuntime {
             return;
         };
         while let Some(kind) = probes.take_due(now()) {
-            let probe = match kind {
-                ProbeKind::Startup => &declared.startup_probe,
-                ProbeKind::Readiness => &declared.readiness_probe,
-                ProbeKind::Liveness => &declared.liveness_probe,
-            };
-            let Some(probe) = probe else { return };
+            let Some(probe) = kind.declared_in(declared) else { return };
             let handler = Handler::of_probe(declared, probe);
             let seconds = probe.timeout_seconds.unwrap_or(1).max(1).unsigned_abs();
             let timeout = Duration::from_secs(u64::from(seconds));
@@ -480,7 +475,7 @@ fn after_newest_log(folder: &Path) -> u32 {
     numbers.max().map_or(0, |newest| newest.saturating_add(1))
 }
 
-#[cfg(all(test, feature = "proptest"))]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use podinit::FeatureGates;
     use podinit::testing::RuntimeContract;

@@ -5,8 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
-use podinit::interop::manifest::{Object, ReadOptions, read};
+use podinit::manifest::{Object, ReadOptions, read};
 use podinit::{FeatureGates, PodSpec};
 
 /// The pods of a file; objects of other kinds are named on standard error and skipped.
@@ -39,7 +38,6 @@ pub fn read_pods(path: &Path) -> Result<Vec<v1::Pod>, String> {
 /// What is wrong with the pod, a line each.
 pub fn compile(pod: &v1::Pod, gates: FeatureGates) -> Result<PodSpec, String> {
     let mut pod = pod.clone();
-    defaults::apply(&mut pod, gates);
     let name = pod.metadata.name.get_or_insert_with(|| "pod".to_owned()).clone();
     pod.metadata.uid.get_or_insert_with(|| uid(&name));
     PodSpec::compile(&pod, gates).map_err(|error| error.to_string())

@@ -36,6 +36,7 @@ const DEFAULT_RUN: Duration = Duration::from_secs(5);
 const EARLIEST_PROBE: Duration = Duration::from_secs(1);
 
 /// What a command line says of a scenario.
+#[derive(PartialEq)]
 pub struct ScenarioOptions {
     runs: BTreeMap<String, Duration>,
     failures: BTreeMap<String, (i32, usize)>,

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::restart::RestartVerdict;
 use super::sandbox::SandboxChange;
-use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::pod::{ContainerIndex, ContainerKind, PodSpec};
 
 /// Why a container is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

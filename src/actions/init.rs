@@ -2,10 +2,11 @@
 
 use super::cause::{KillCause, KillPodCause, StartCause};
 use super::restart::{RestartDecision, RestartVerdict, is_init_container_failed};
-use super::{ActionContext, PodActions, effective_policy, should_container_be_restarted};
+use super::restart::{effective_policy, should_container_be_restarted};
+use super::{ActionContext, PodActions};
 use crate::observation::{ContainerInstance, InstanceState, Observation, ProbeResult};
-use crate::spec::{ContainerIndex, ContainerRestartPolicy, PodSpec, RestartPolicy};
-use crate::version::{Feature, KnownBug, KubernetesVersion};
+use crate::pod::{ContainerIndex, ContainerRestartPolicy, PodSpec, RestartPolicy};
+use crate::version::{Change, Feature, KnownBug};
 
 /// Which algorithm decides about init containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,6 @@ pub(super) enum InitAlgorithm {
 /// The algorithm for this pod: by gate in 1.28 and 1.29, by the pod in 1.30 to 1.32 and for those
 /// who keep `LegacySidecarContainers` in 1.33.
 pub(super) fn algorithm(pod: &PodSpec) -> InitAlgorithm {
-    use KubernetesVersion as V;
     if pod.gates().has_bug(KnownBug::InitRunsAgainOnceRecordsAreRemoved) {
         return if pod.has_restartable_init_container() {
             InitAlgorithm::Current
@@ -27,23 +27,31 @@ pub(super) fn algorithm(pod: &PodSpec) -> InitAlgorithm {
             InitAlgorithm::Legacy
         };
     }
-    let current = match pod.gates().version() {
-        V::V1_28 | V::V1_29 => pod.enabled(Feature::SidecarContainers),
-        V::V1_30 | V::V1_31 | V::V1_32 => pod.has_restartable_init_container(),
-        _ => !pod.enabled(Feature::LegacySidecarContainers) || pod.has_restartable_init_container(),
+    let gates = pod.gates();
+    let current = if gates.has(Change::NewScanForAllPods) {
+        !pod.enabled(Feature::LegacySidecarContainers) || pod.has_restartable_init_container()
+    } else if gates.has(Change::OldScanWithoutSidecars) {
+        pod.has_restartable_init_container()
+    } else {
+        pod.enabled(Feature::SidecarContainers)
     };
     if current { InitAlgorithm::Current } else { InitAlgorithm::Legacy }
 }
 
 /// Does an app container show that the pod was initialised in this sandbox?
 ///
-/// Created or Running. Exited does not count, since the instance may be one of an earlier sandbox;
-/// in 1.28 it did.
+/// From 1.37: one with a record in this sandbox (`HasAnyActiveRegularContainerStarted`). Before: one
+/// that is Created or Running. Exited did not count, since the instance may be one of an earlier
+/// sandbox; in 1.28 it did.
 fn any_app_container_shows_initialized(pod: &PodSpec, observation: &Observation) -> bool {
+    if pod.gates().has(Change::InitScanInCurrentSandbox) {
+        let mut apps = pod.app_containers();
+        return apps.any(|index| observation.newest_in_current_sandbox(index).is_some());
+    }
     pod.app_containers().any(|index| {
         observation.newest(index).is_some_and(|instance| match instance.state {
             InstanceState::Created | InstanceState::Running => true,
-            InstanceState::Exited(_) => pod.gates().version() == KubernetesVersion::V1_28,
+            InstanceState::Exited(_) => !pod.gates().has(Change::ExitedAppNoLongerShowsInitialized),
             InstanceState::Unknown => false,
         })
     })
@@ -107,7 +115,12 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn visit(&mut self, index: ContainerIndex) -> Result<(), PodKilled> {
         let restartable = self.pod.container(index).is_restartable_init_container();
-        let Some(instance) = self.observation.newest(index) else {
+        let record = if self.pod.gates().has(Change::InitScanInCurrentSandbox) {
+            self.observation.newest_in_current_sandbox(index)
+        } else {
+            self.observation.newest(index)
+        };
+        let Some(instance) = record else {
             if self.previously_initialized && restartable {
                 self.actions.start_init(index, StartCause::RecordMissing);
             }
@@ -118,7 +131,7 @@ impl Scan<'_> {
         }
         match &instance.state {
             InstanceState::Created => {
-                if self.pod.gates().version() >= KubernetesVersion::V1_30 {
+                if self.pod.gates().has(Change::CreatedInitContainerIsStarted) {
                     self.actions.start_init(index, StartCause::Created);
                 }
             }
@@ -163,7 +176,7 @@ impl Scan<'_> {
             }
         }
         self.done(index, StartCause::AfterStarted { previous: index });
-        let restarts_changed = self.pod.gates().version() >= KubernetesVersion::V1_32;
+        let restarts_changed = self.pod.gates().has(Change::SidecarRestartsForNewImage);
         if restarts_changed && is_definition_changed(self.pod, index, instance) {
             self.kill_and_start(index, KillCause::DefinitionChanged);
         } else if container.liveness_probe().is_some()

@@ -5,7 +5,7 @@ use super::PodActions;
 use super::cause::{KillCause, KillPodCause, StartCause};
 use super::restart::{RestartVerdict, is_init_container_failed};
 use crate::observation::{ContainerInstance, InstanceState, Observation};
-use crate::spec::{ContainerIndex, PodSpec, RestartPolicy};
+use crate::pod::{ContainerIndex, PodSpec, RestartPolicy};
 use crate::version::KnownBug;
 
 /// What the legacy scan finds (`findNextInitContainerToRun`).

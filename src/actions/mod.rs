@@ -11,26 +11,27 @@ mod pod;
 mod restart;
 mod sandbox;
 
-use smallvec::SmallVec;
+use alloc::vec::Vec;
+
 use smol_str::SmolStr;
 
 pub use cause::{KillCause, KillMessage, KillPodCause, StartCause};
 pub use pod::{compute_pod_actions, compute_pod_actions_into};
-pub(crate) use restart::effective_policy;
+pub(crate) use restart::restarts_all_containers;
 pub use restart::{
-    RestartDecision, RestartVerdict, restart_verdict, restarting_all_containers,
-    should_container_be_restarted,
+    RestartDecision, RestartVerdict, restart_verdict, should_container_be_restarted,
 };
 pub use sandbox::{SandboxChange, SandboxDecision, pod_sandbox_changed};
 
-use crate::spec::ContainerIndex;
+use crate::pod::ContainerIndex;
 
 /// Facts of the pod's life that the decision looks at beside the observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ActionContext {
     /// `metadata.deletionTimestamp` is set.
     pub deletion_requested: bool,
-    /// The pod is marked for a restart in place, see [`restarting_all_containers`].
+    /// The pod is marked for a restart in place, see
+    /// [`restarting_all_containers`](crate::status::restarting_all_containers).
     pub restart_all_containers: bool,
 }
 
@@ -83,19 +84,19 @@ pub struct PodActions {
     /// The attempt of the sandbox that is used or made.
     pub attempt: u32,
     /// Init containers to start, in their order.
-    pub init_containers_to_start: SmallVec<[ContainerToStart; 2]>,
+    pub init_containers_to_start: Vec<ContainerToStart>,
     /// The init container to start by the algorithm of 1.32 and before, for a pod without
     /// restartable init containers (`NextInitContainerToStart`). Never set beside
     /// [`init_containers_to_start`](Self::init_containers_to_start).
     pub next_init_container_to_start: Option<ContainerToStart>,
     /// App containers to start, in their order.
-    pub containers_to_start: SmallVec<[ContainerToStart; 4]>,
+    pub containers_to_start: Vec<ContainerToStart>,
     /// Ephemeral containers to start, in their order.
-    pub ephemeral_containers_to_start: SmallVec<[ContainerToStart; 1]>,
+    pub ephemeral_containers_to_start: Vec<ContainerToStart>,
     /// Containers to kill.
-    pub containers_to_kill: SmallVec<[ContainerToKill; 2]>,
+    pub containers_to_kill: Vec<ContainerToKill>,
     /// Instances to remove for a restart in place, in this order.
-    pub containers_to_reset: SmallVec<[ContainerToReset; 2]>,
+    pub containers_to_reset: Vec<ContainerToReset>,
 }
 
 impl PodActions {

@@ -3,14 +3,13 @@
 use super::cause::{KillCause, KillPodCause, StartCause};
 use super::init::{self, InitAlgorithm, is_definition_changed};
 use super::legacy::{self, Next};
+use super::restart::should_container_be_restarted;
 use super::restart::{RestartDecision, effective_policy, restarts_all_containers};
 use super::sandbox::{SandboxChange, pod_sandbox_changed};
-use super::{
-    ActionContext, ContainerToReset, ContainerToStart, PodActions, should_container_be_restarted,
-};
+use super::{ActionContext, ContainerToReset, ContainerToStart, PodActions};
 use crate::observation::{ContainerInstance, InstanceState, Observation, ProbeResult};
-use crate::spec::{ContainerIndex, ContainerRestartPolicy, PodSpec, RestartPolicy};
-use crate::version::{Feature, KubernetesVersion};
+use crate::pod::{ContainerIndex, ContainerRestartPolicy, PodSpec, RestartPolicy};
+use crate::version::{Change, Feature};
 
 /// What the kubelet does next with this pod.
 ///
@@ -161,7 +160,7 @@ fn succeeded(pod: &PodSpec, instance: &ContainerInstance) -> bool {
     match &instance.state {
         InstanceState::Running => false,
         InstanceState::Created | InstanceState::Unknown => {
-            pod.gates().version() <= KubernetesVersion::V1_31
+            !pod.gates().has(Change::OnlyExitedCountsAsSucceeded)
         }
         InstanceState::Exited(exit) => exit.exit_code == 0,
     }

@@ -3,14 +3,14 @@
 use core::fmt;
 
 use crate::observation::{Observation, Sandbox};
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 
 /// Why a pod needs a new sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SandboxChange {
     /// It has none yet.
-    None,
+    Missing,
     /// More than one is ready.
     SeveralReady,
     /// The newest one is not ready: it died, or the node restarted.
@@ -21,10 +21,26 @@ pub enum SandboxChange {
     NoIp,
 }
 
+impl SandboxChange {
+    /// The message of the condition `PodReadyToStartContainers` while the pod waits for a sandbox,
+    /// from 1.37 (`PodSandboxNotReadyMsg…`, `pkg/kubelet/types/constants.go`).
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "no pod sandbox exists",
+            Self::SeveralReady => "multiple pod sandboxes are ready and need to be reconciled",
+            Self::NotReady => "pod sandbox is not ready",
+            Self::HostNetworkChanged => {
+                "network namespace mode changed and sandbox needs to be recreated"
+            }
+            Self::NoIp => "pod sandbox has no IP address",
+        }
+    }
+}
+
 impl fmt::Display for SandboxChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::None => "the pod has no sandbox",
+            Self::Missing => "the pod has no sandbox",
             Self::SeveralReady => "more than one sandbox is ready",
             Self::NotReady => "the newest sandbox is not ready",
             Self::HostNetworkChanged => "the sandbox was made for another hostNetwork setting",
@@ -50,7 +66,7 @@ pub struct SandboxDecision<'a> {
 pub fn pod_sandbox_changed<'a>(pod: &PodSpec, observation: &'a Observation) -> SandboxDecision<'a> {
     let sandboxes = observation.sandboxes();
     let Some(newest) = sandboxes.first() else {
-        return SandboxDecision { change: Some(SandboxChange::None), attempt: 0, sandbox: None };
+        return SandboxDecision { change: Some(SandboxChange::Missing), attempt: 0, sandbox: None };
     };
     let ready = sandboxes.iter().filter(|sandbox| sandbox.ready).count();
     let change = if ready > 1 {

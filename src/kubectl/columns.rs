@@ -4,11 +4,11 @@ use core::fmt;
 
 use smol_str::SmolStr;
 
-use super::HumanDuration;
-use crate::spec::{ContainerIndex, PodSpec};
+use super::duration::HumanDuration;
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::status::{ContainerState, ContainerStatus, PodStatus, condition_type};
 use crate::time::Timestamp;
-use crate::version::KubernetesVersion;
+use crate::version::Change;
 
 /// The three columns that say how a pod is. Prints them with a space between.
 ///
@@ -165,7 +165,7 @@ pub fn columns(
         restarts.merge(apps.restarts);
         column = apps.status.unwrap_or(column);
         if column.is_word("Completed") {
-            let error = apps.error.filter(|_| pod.gates().version() >= KubernetesVersion::V1_35);
+            let error = apps.error.filter(|_| pod.gates().has(Change::FailedShowsBehindCompleted));
             column = match (apps.has_running, error) {
                 (true, _) if status.is_condition_true(condition_type::READY) => {
                     StatusColumn::word("Running")
@@ -180,7 +180,9 @@ pub fn columns(
     if deletion_timestamp.is_some() {
         if status.reason == "NodeLost" {
             column = StatusColumn::word("Unknown");
-        } else if !status.phase.is_terminal() || pod.gates().version() <= KubernetesVersion::V1_30 {
+        } else if !status.phase.is_terminal()
+            || !pod.gates().has(Change::TerminatingUntilPhaseIsTerminal)
+        {
             column = StatusColumn::word("Terminating");
         }
     }

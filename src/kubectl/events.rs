@@ -1,13 +1,16 @@
 //! Tables of events.
 
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::HumanDuration;
+use k8s_openapi::api::core::v1;
+
+use super::duration::HumanDuration;
 use super::table::{Layout, push_escaped};
-use crate::event::EventRecord;
-use crate::spec::PodIdentity;
+use crate::event::{EventRecord, FieldPath};
+use crate::pod::{ContainerIndex, PodIdentity};
 use crate::time::Timestamp;
 
 /// The table that `kubectl events --for pod/NAME` prints: last seen, type, reason, object, message.
@@ -70,7 +73,14 @@ impl fmt::Display for Age<'_> {
 }
 
 /// The last section of `kubectl describe` (`DescribeEvents`).
-pub(super) fn describe_events(text: &mut String, records: &[EventRecord], now: Timestamp) {
+///
+/// A message about a container says in front which one.
+pub(super) fn describe_events(
+    text: &mut String,
+    spec: &v1::PodSpec,
+    records: &[EventRecord],
+    now: Timestamp,
+) {
     if records.is_empty() {
         text.push_str("Events:\t<none>\n");
         return;
@@ -78,13 +88,29 @@ pub(super) fn describe_events(text: &mut String, records: &[EventRecord], now: T
     text.push_str("Events:\n  Type\tReason\tAge\tFrom\tMessage\n");
     text.push_str("  ----\t------\t----\t----\t-------\n");
     for record in by_last_seen(records) {
+        let path = record.event.container.and_then(|container| path_in(spec, container));
+        let message = record.event.message.trim();
+        let message = match path {
+            Some(path) => alloc::format!("{path}: {message}"),
+            None => message.to_owned(),
+        };
         let line = alloc::format!(
-            "  {}\t{}\t{}\tkubelet\t{}\n",
+            "  {}\t{}\t{}\tkubelet\t{message}\n",
             record.event.kind,
             record.event.reason,
             Age { record, now },
-            record.event.message.trim(),
         );
         push_escaped(text, &line);
     }
+}
+
+/// The path of a container in a pod of the API.
+fn path_in(spec: &v1::PodSpec, container: ContainerIndex) -> Option<FieldPath<'_>> {
+    let init = spec.init_containers.as_deref().unwrap_or_default();
+    let ephemeral = spec.ephemeral_containers.as_deref().unwrap_or_default();
+    let init = init.iter().map(|container| ("initContainers", &container.name));
+    let apps = spec.containers.iter().map(|container| ("containers", &container.name));
+    let ephemeral = ephemeral.iter().map(|container| ("ephemeralContainers", &container.name));
+    let (list, name) = init.chain(apps).chain(ephemeral).nth(container.slot())?;
+    Some(FieldPath { list, name })
 }

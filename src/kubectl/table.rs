@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Columns, HumanDuration};
+use super::columns::Columns;
+use super::duration::HumanDuration;
 
 /// One pod of [`pod_table`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,13 +50,15 @@ pub(super) struct Layout {
     min_width: usize,
     /// Spaces between columns.
     padding: usize,
+    /// A column is at least as wide as it was further above (`RememberWidths`).
+    remembers: bool,
 }
 
 impl Layout {
     /// Tables of `kubectl get` and `kubectl events`.
-    pub(super) const TABLE: Self = Self { min_width: 6, padding: 3 };
+    pub(super) const TABLE: Self = Self { min_width: 6, padding: 3, remembers: true };
     /// The sections of `kubectl describe`.
-    pub(super) const DESCRIBE: Self = Self { min_width: 0, padding: 2 };
+    pub(super) const DESCRIBE: Self = Self { min_width: 0, padding: 2, remembers: false };
 
     /// Aligns text whose cells end in a tab and whose lines end in a newline.
     ///
@@ -65,12 +68,23 @@ impl Layout {
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
         // Of the lines above: the widths of their columns, as far as these go on in this line.
         let mut widths: Vec<usize> = Vec::new();
+        // The widest that each column was so far.
+        let mut widest: Vec<usize> = Vec::new();
         let mut aligned = String::with_capacity(text.len() * 2);
         for (index, row) in rows.iter().enumerate() {
             let columns = row.len() - 1;
             widths.truncate(columns);
             for column in widths.len()..columns {
-                widths.push(self.column_width(&rows[index..], column));
+                let mut width = self.column_width(&rows[index..], column);
+                match widest.get_mut(column) {
+                    Some(widest) if self.remembers => {
+                        *widest = width.max(*widest);
+                        width = *widest;
+                    }
+                    Some(_) => {}
+                    None => widest.push(width),
+                }
+                widths.push(width);
             }
             for (column, cell) in row.iter().enumerate() {
                 aligned.push_str(cell);
@@ -112,6 +126,13 @@ mod tests {
     fn a_column_ends_where_a_line_does_not_have_it() {
         let text = "a\tlong cell\tx\nlonger\ty\nplain\nb\tc\n";
         assert_eq!(Layout::DESCRIBE.align(text), "a       long cell  x\nlonger  y\nplain\nb  c\n");
+    }
+
+    #[test]
+    fn a_column_of_a_table_keeps_its_width_below_a_line_that_does_not_have_it() {
+        let text = "a\tlong cell\tx\nplain\nb\tc\td\n";
+        assert_eq!(Layout::TABLE.align(text), "a     long cell   x\nplain\nb     c           d\n");
+        assert_eq!(Layout::DESCRIBE.align(text), "a  long cell  x\nplain\nb  c  d\n");
     }
 
     #[test]

@@ -4,12 +4,12 @@ use core::fmt;
 
 use k8s_openapi::api::core::v1;
 
-use super::Ready;
+use super::columns::Ready;
 
 /// IP, NODE, NOMINATED NODE and READINESS GATES; prints `<none>` for what is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct WideColumns<'a> {
-    /// The first of the pod's addresses.
+    /// The pod's address: `podIP`, else the first of `podIPs`.
     pub ip: Option<&'a str>,
     /// The node that the pod is bound to.
     pub node: Option<&'a str>,
@@ -29,9 +29,11 @@ pub fn wide_columns(pod: &v1::Pod) -> WideColumns<'_> {
         condition.is_some_and(|condition| condition.status == "True")
     };
     let gates = spec.and_then(|spec| spec.readiness_gates.as_deref()).unwrap_or_default();
-    let ip = status.and_then(|status| status.pod_ips.as_deref()?.first());
+    // Where the two differ, the single one counts: older kubelets write no other.
+    let single = status.and_then(|status| set(status.pod_ip.as_ref()));
+    let first = status.and_then(|status| status.pod_ips.as_deref()?.first());
     WideColumns {
-        ip: set(ip.map(|ip| &ip.ip)),
+        ip: single.or_else(|| set(first.map(|ip| &ip.ip))),
         node: set(spec.and_then(|spec| spec.node_name.as_ref())),
         nominated_node: set(status.and_then(|status| status.nominated_node_name.as_ref())),
         readiness_gates: (!gates.is_empty())

@@ -5,9 +5,13 @@
 
 use alloc::vec::Vec;
 
+use super::name::ResourceName;
+use super::pod::{PodResources, Row};
+use super::qos::{QosClass, qos_class};
+use super::requests::PodResourcesOptions;
 use super::requests::{pod_level_limit, walk_limits};
-use super::{PodResources, PodResourcesOptions, QosClass, Quantity, ResourceName, qos_class};
-use crate::{Feature, FeatureGates};
+use crate::quantity::Quantity;
+use crate::version::{Change, Feature, FeatureGates};
 
 /// The smallest CPU shares (`MinShares`): what a pod without CPU requests has.
 pub const MIN_SHARES: u64 = 2;
@@ -155,9 +159,9 @@ impl PodCgroup {
 /// The cgroup of a pod (`ResourceConfigForPod`).
 ///
 /// It goes by the spec and is written once: nothing changes in it when the initialization ends.
-/// A bound is written only where each container has one. In that question, a regular init
-/// container counts with the restartable ones before it, so that it passes without a limit of its
-/// own behind a restartable one that has a limit.
+/// A bound is written only where each container has one. Up to 1.36, a regular init container
+/// counts with the restartable ones before it in that question, so that it passes without a limit
+/// of its own behind a restartable one that has a limit.
 pub fn pod_cgroup(pod: &PodResources, settings: &CgroupSettings) -> PodCgroup {
     let gates = pod.gates();
     let options = PodResourcesOptions {
@@ -198,7 +202,7 @@ pub fn pod_cgroup(pod: &PodResources, settings: &CgroupSettings) -> PodCgroup {
         }
     }
     if gates.enabled(Feature::MemoryQoS) && memory_request > 0 {
-        let tiered = gates.version() >= crate::KubernetesVersion::V1_36;
+        let tiered = gates.has(Change::TieredMemoryProtection);
         match class {
             _ if !tiered => cgroup.memory_min_bytes = Some(memory_request),
             QosClass::Guaranteed if settings.tiered_memory_reservation => {
@@ -224,7 +228,11 @@ fn is_limit_declared(
     };
     let is_amount = |limit: Option<Quantity>| limit.is_some_and(|limit| !limit.is_zero());
     let mut declared = true;
-    walk_limits(pod, options, name, |_, limit| declared &= is_amount(limit));
+    if pod.gates().has(Change::EachContainerDeclaresItsLimit) {
+        declared = (0..pod.containers()).all(|at| is_amount(pod.amount(Row::Limits(at), name)));
+    } else {
+        walk_limits(pod, options, name, |_, limit| declared &= is_amount(limit));
+    }
     declared || is_amount(pod_level_limit(pod, options, name))
 }
 

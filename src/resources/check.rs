@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::error::{ResourcesError, ResourcesProblem};
+use super::pod::PodResources;
 use super::pod::Row;
-use super::{PodResources, ResourcesError, ResourcesProblem};
 
 impl PodResources {
     /// Everything about the amounts in the spec that the apiserver refuses by itself: what is

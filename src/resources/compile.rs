@@ -10,13 +10,14 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::pod::{Container, PodLevel, Row, Status};
+use super::error::{ResourcesError, ResourcesProblem};
+use super::pod::{Container, PodLevel, Row, Status, StatusLists};
+use super::pod::{ContainerKind, PodResources};
+use super::qos::QosClass;
+use super::requests::PodResourcesOptions;
 use super::requests::{walk_limits, walk_requests};
-use super::{
-    ContainerKind, PodResources, PodResourcesOptions, QosClass, Quantity, ResourcesError,
-    ResourcesProblem,
-};
-use crate::{Feature, FeatureGates, KubernetesVersion};
+use crate::quantity::Quantity;
+use crate::version::{Change, Feature, FeatureGates};
 
 /// More different resources than any pod has; more would make the work quadratic.
 const MAX_RESOURCES: usize = 256;
@@ -25,35 +26,57 @@ const MAX_RESOURCES: usize = 256;
 const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
 
 /// Which amounts in a container's status count while a pod is resized in place.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum StatusRule {
     /// Up to 1.31: `allocatedResources`, of app containers.
     Allocated,
     /// 1.32: `resources`, of app containers.
     Actuated,
-    /// From 1.33: both, of app and restartable init containers.
+    /// 1.33 to 1.36: both, of app and restartable init containers.
     Both,
+    /// From 1.37: each of them by itself, of all containers.
+    Each,
 }
 
 impl StatusRule {
-    fn of(version: KubernetesVersion) -> Self {
-        match version {
-            version if version <= KubernetesVersion::V1_31 => Self::Allocated,
-            KubernetesVersion::V1_32 => Self::Actuated,
-            _ => Self::Both,
+    fn of(gates: FeatureGates) -> Self {
+        if gates.has(Change::LargestSumCountsDuringResize) {
+            Self::Each
+        } else if gates.has(Change::AllocatedAndActuatedResourcesCount) {
+            Self::Both
+        } else if gates.has(Change::ActuatedResourcesCount) {
+            Self::Actuated
+        } else {
+            Self::Allocated
         }
     }
 }
 
 /// Was the last resize refused for good (`IsPodResizeInfeasible`)?
 fn is_resize_infeasible(status: &v1::PodStatus, rule: StatusRule) -> bool {
-    if rule != StatusRule::Both {
+    if rule < StatusRule::Both {
         return status.resize.as_deref() == Some("Infeasible");
     }
     let mut conditions = status.conditions.iter().flatten();
     conditions
         .find(|condition| condition.type_ == "PodResizePending")
         .is_some_and(|condition| condition.reason.as_deref() == Some("Infeasible"))
+}
+
+/// The status of a container by its name.
+fn find_status<'a>(
+    status: &'a v1::PodStatus,
+    name: &SmolStr,
+    rule: StatusRule,
+) -> Option<&'a v1::ContainerStatus> {
+    let apps = status.container_statuses.iter().flatten();
+    let inits = status.init_container_statuses.iter().flatten();
+    let is_named = |status: &&v1::ContainerStatus| status.name == name.as_str();
+    if rule == StatusRule::Each {
+        return apps.chain(inits).find(is_named);
+    }
+    // Of several statuses of one name the last one counts, and those of init containers last.
+    inits.rev().chain(apps.rev()).find(is_named)
 }
 
 type Map = BTreeMap<String, ApiQuantity>;
@@ -195,60 +218,66 @@ impl PodResources {
         status: &v1::PodStatus,
         entries: &mut Entries,
     ) -> Result<(), ResourcesError> {
-        let rule = StatusRule::of(self.gates.version());
-        // Of several statuses of one name the last one counts, and those of init containers last.
-        let find = |name: &SmolStr| {
-            let lists = [&status.init_container_statuses, &status.container_statuses];
-            let mut statuses = lists.into_iter().flat_map(|list| list.iter().flatten().rev());
-            statuses.find(|status| status.name == name.as_str())
-        };
-        let mut reported = SmallVec::new();
+        let rule = StatusRule::of(self.gates);
+        let mut containers = SmallVec::new();
         for index in 0..self.containers.len() {
             let container = &self.containers[index];
             let considered = match container.kind {
                 ContainerKind::App => true,
-                ContainerKind::RestartableInit => rule == StatusRule::Both,
-                ContainerKind::Init => false,
+                ContainerKind::RestartableInit => rule >= StatusRule::Both,
+                ContainerKind::Init => rule == StatusRule::Each,
             };
-            let found = if considered { find(&container.name) } else { None };
+            let found = find_status(status, &container.name, rule).filter(|_| considered);
             let resources = found.and_then(|status| status.resources.as_ref());
             let allocated = found.and_then(|status| status.allocated_resources.as_ref());
-            let counts = match rule {
-                StatusRule::Allocated => found.is_some(),
-                StatusRule::Actuated | StatusRule::Both => resources.is_some(),
+            let lists = match rule {
+                StatusRule::Allocated => {
+                    StatusLists { allocated: found.is_some(), ..StatusLists::default() }
+                }
+                StatusRule::Actuated | StatusRule::Both => {
+                    let counts = resources.is_some();
+                    let allocated = counts && rule == StatusRule::Both;
+                    StatusLists { allocated, requests: counts, limits: counts }
+                }
+                StatusRule::Each => StatusLists {
+                    allocated: allocated.is_some(),
+                    requests: resources.is_some_and(|resources| resources.requests.is_some()),
+                    limits: resources.is_some_and(|resources| resources.limits.is_some()),
+                },
             };
-            reported.push(counts);
-            if counts && rule != StatusRule::Actuated {
+            containers.push(lists);
+            if lists.allocated {
                 self.read(Row::AllocatedRequests(index), allocated, entries)?;
             }
-            if let (true, Some(resources)) = (rule != StatusRule::Allocated, resources) {
-                self.read(Row::ActuatedRequests(index), resources.requests.as_ref(), entries)?;
-                self.read(Row::ActuatedLimits(index), resources.limits.as_ref(), entries)?;
+            if let Some(resources) = resources {
+                if lists.requests {
+                    self.read(Row::ActuatedRequests(index), resources.requests.as_ref(), entries)?;
+                }
+                if lists.limits {
+                    self.read(Row::ActuatedLimits(index), resources.limits.as_ref(), entries)?;
+                }
             }
         }
-        let (mut pod_requests, mut pod_limits) = (false, false);
+        let (mut pod_requests, mut pod_limits, mut pod_sums) = (false, false, false);
         k8s_openapi::k8s_if_ge_1_35! {
             if let Some(resources) = &status.resources {
                 self.read(Row::PodActuatedRequests, resources.requests.as_ref(), entries)?;
                 self.read(Row::PodActuatedLimits, resources.limits.as_ref(), entries)?;
-                (pod_requests, pod_limits) = (true, true);
-            }
-            if let Some(allocated) = &status.allocated_resources {
-                self.read(Row::PodAllocatedRequests, Some(allocated), entries)?;
-                pod_requests = true;
+                let allocated = status.allocated_resources.as_ref();
+                self.read(Row::PodAllocatedRequests, allocated, entries)?;
+                (pod_requests, pod_limits) = (true, resources.limits.is_some());
+                pod_sums = allocated.is_some() && resources.requests.is_some();
             }
         }
         k8s_openapi::k8s_if_le_1_34! {
-            let _ = (&mut pod_requests, &mut pod_limits);
+            let _ = (&mut pod_requests, &mut pod_limits, &mut pod_sums);
         }
-        if pod_requests || reported.contains(&true) {
-            self.status = Some(Status {
-                reported,
-                limits: rule != StatusRule::Allocated,
-                infeasible: is_resize_infeasible(status, rule),
-                pod_requests,
-                pod_limits,
-            });
+        let infeasible = is_resize_infeasible(status, rule);
+        let any_list = containers.iter().any(|lists| *lists != StatusLists::default());
+        // From 1.37 a refused resize counts by itself: nothing is left of what the spec wants.
+        if pod_requests || any_list || infeasible && rule == StatusRule::Each {
+            let status = Status { containers, infeasible, pod_requests, pod_limits, pod_sums };
+            self.status = Some(status);
         }
         Ok(())
     }

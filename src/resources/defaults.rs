@@ -5,11 +5,14 @@
 
 use k8s_openapi::api::core::v1;
 
-use super::{
-    PodResources, PodResourcesOptions, ResourceList, ResourceName, ResourcesError,
-    aggregate_container_limits, aggregate_container_requests,
+use super::error::ResourcesError;
+use super::list::ResourceList;
+use super::name::ResourceName;
+use super::pod::PodResources;
+use super::requests::{
+    PodResourcesOptions, aggregate_container_limits, aggregate_container_requests,
 };
-use crate::{Feature, FeatureGates, KubernetesVersion};
+use crate::version::{Change, Feature, FeatureGates};
 
 /// Completes the requests of a new pod as the apiserver does when it is created. Pod templates are
 /// not completed, only the pods made from them.
@@ -47,7 +50,7 @@ fn default_pod_level(spec: &mut v1::PodSpec, gates: FeatureGates) -> Result<(), 
     let options = PodResourcesOptions::default();
     let mut containers = ResourceList::new();
 
-    let hugepages = gates.version() >= KubernetesVersion::V1_33;
+    let hugepages = gates.has(Change::HugepagesAtPodLevel);
     if hugepages && !(is_empty(&level.limits) && is_empty(&level.requests)) {
         aggregate_container_limits(&pod, &options, &mut containers);
         for (name, limit) in containers.iter().filter(|(name, _)| name.is_hugepages()) {
@@ -84,6 +87,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+    use crate::version::KubernetesVersion;
 
     fn defaulted(spec: &str, version: KubernetesVersion) -> serde_json::Value {
         let mut spec: v1::PodSpec = serde_json::from_str(spec).unwrap();

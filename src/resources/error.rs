@@ -6,7 +6,8 @@ use core::fmt;
 
 use smol_str::SmolStr;
 
-use super::{Quantity, QuantityError, ResourceName};
+use super::name::ResourceName;
+use crate::quantity::{Quantity, QuantityError};
 
 /// The resources of a pod are wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
-use super::{Quantity, QuantityError, QuantityOverflow, ResourceName};
+use super::name::ResourceName;
+use crate::quantity::{Quantity, QuantityError, QuantityOverflow};
 
 /// Amounts of resources by name (`v1.ResourceList`), in the order of their names.
 ///
@@ -17,7 +18,8 @@ use super::{Quantity, QuantityError, QuantityOverflow, ResourceName};
 /// resources are held inline; a list that is cleared and filled again allocates nothing.
 ///
 /// ```
-/// use podinit::resources::{Quantity, ResourceList, ResourceName};
+/// use podinit::quantity::Quantity;
+/// use podinit::resources::{ResourceList, ResourceName};
 ///
 /// let mut list = ResourceList::new();
 /// list.insert(ResourceName::MEMORY, "1Gi".parse()?);
@@ -25,7 +27,7 @@ use super::{Quantity, QuantityError, QuantityOverflow, ResourceName};
 /// assert_eq!(list.to_string(), "cpu: 500m, memory: 1Gi");
 /// assert_eq!(list.get("memory"), Some(&"1Gi".parse()?));
 /// assert_eq!(list.quantity("example.com/gpu"), Quantity::ZERO);
-/// # Ok::<(), podinit::resources::QuantityError>(())
+/// # Ok::<(), podinit::quantity::QuantityError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct ResourceList {

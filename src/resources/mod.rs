@@ -23,7 +23,6 @@ mod oom;
 mod pod;
 mod profile;
 mod qos;
-mod quantity;
 mod requests;
 
 pub use cgroup::{
@@ -39,7 +38,6 @@ pub use oom::oom_score_adj;
 pub use pod::{ContainerKind, PodResources};
 pub use profile::{InitWaste, Profile, Stage};
 pub use qos::{QosClass, QosExplanation, QosReason, compute_qos_class, explain_qos, qos_class};
-pub use quantity::{Format, Quantity, QuantityError, QuantityOverflow, Scale};
 pub use requests::{
     EffectiveInit, PodResourcesOptions, aggregate_container_limits, aggregate_container_requests,
     effective_container_limits, effective_container_requests, effective_init_limits,

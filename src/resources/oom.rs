@@ -2,12 +2,13 @@
 //!
 //! Source: `pkg/kubelet/qos/policy.go` (`GetContainerOOMScoreAdjust`).
 
+use super::list::ResourceList;
+use super::name::ResourceName;
 use super::pod::Row;
-use super::{
-    ContainerKind, PodResources, PodResourcesOptions, QosClass, ResourceName,
-    aggregate_container_requests, qos_class,
-};
-use crate::{Feature, KubernetesVersion, resources::ResourceList};
+use super::pod::{ContainerKind, PodResources};
+use super::qos::{QosClass, qos_class};
+use super::requests::{PodResourcesOptions, aggregate_container_requests};
+use crate::version::{Change, Feature};
 
 /// Of node-critical and Guaranteed pods: killed last.
 const GUARANTEED: i16 = -997;
@@ -35,7 +36,7 @@ pub fn oom_score_adj(pod: &PodResources, container: usize, memory_capacity: i64)
         1000 - 1000 * request / i128::from(memory_capacity.max(1))
     };
     let mut adjust = score(memory_request(pod, container));
-    if pod.gates().version() >= KubernetesVersion::V1_32
+    if pod.gates().has(Change::SidecarOomScoreOfLeastApp)
         && pod.container_kind(container) == ContainerKind::RestartableInit
     {
         let apps = pod.init_containers()..pod.containers();
@@ -67,8 +68,11 @@ fn remaining_request_per_container(pod: &PodResources) -> i64 {
     }
     let mut requests = ResourceList::new();
     aggregate_container_requests(pod, &PodResourcesOptions::default(), &mut requests);
-    let rest =
+    let mut rest =
         i128::from(level.value()) - i128::from(requests.quantity(ResourceName::MEMORY).value());
+    if pod.gates().has(Change::NothingLeftCountsAsZero) {
+        rest = rest.max(0);
+    }
     // Both fit 64 bits, so this does unless they have opposite signs, which no valid pod has.
     let share = rest / i128::try_from(pod.containers().max(1)).unwrap_or(i128::MAX);
     i64::try_from(share).unwrap_or(i64::MAX)

@@ -7,10 +7,12 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{
-    PodResourcesOptions, QosClass, Quantity, ResourceName, ResourcesError, ResourcesProblem,
-};
-use crate::{FeatureGates, KubernetesVersion};
+use super::error::{ResourcesError, ResourcesProblem};
+use super::name::ResourceName;
+use super::qos::QosClass;
+use super::requests::{PodResourcesOptions, Walk, walk_limits, walk_requests};
+use crate::quantity::Quantity;
+use crate::version::{Change, FeatureGates};
 
 /// What a container is to the pod's resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,14 +99,27 @@ pub(super) struct PodLevel {
 /// What the status tells about resources, beside its amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Status {
-    /// For each container: do the amounts of its status count?
-    pub(super) reported: SmallVec<[bool; 8]>,
-    /// Do limits in the status count?
-    pub(super) limits: bool,
+    /// For each container: which lists of its status count?
+    pub(super) containers: SmallVec<[StatusLists; 8]>,
     /// A resize was refused for good: what the spec now says will not come.
     pub(super) infeasible: bool,
+    /// Do the pod-level requests of the status count: are there resources in it?
     pub(super) pod_requests: bool,
+    /// Do its pod-level limits count: are there any, be it none by name?
     pub(super) pod_limits: bool,
+    /// Are both pod-level lists of requests there, which then stand for the containers' sums?
+    pub(super) pod_sums: bool,
+}
+
+/// Which lists of a container's status count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct StatusLists {
+    /// `allocatedResources`.
+    pub(super) allocated: bool,
+    /// `resources.requests`.
+    pub(super) requests: bool,
+    /// `resources.limits`.
+    pub(super) limits: bool,
 }
 
 /// A list of amounts in the pod: what one map in the API says, or a sum of such.
@@ -249,7 +264,7 @@ impl PodResources {
         let name = &self.names[name];
         *name == ResourceName::CPU
             || *name == ResourceName::MEMORY
-            || self.gates.version() >= KubernetesVersion::V1_33 && name.is_hugepages()
+            || self.gates.has(Change::HugepagesAtPodLevel) && name.is_hugepages()
     }
 
     /// Is `spec.resources` there, be it empty?
@@ -267,57 +282,170 @@ impl PodResources {
         self.pod_level.requests || self.pod_level.limits
     }
 
-    /// What counts as a container's request while it is resized: the largest of what is wanted,
-    /// what it has, and what it was granted (`determineContainerReqs`).
-    pub(super) fn resized_request(&self, container: usize, name: usize) -> Option<Quantity> {
-        let spec = self.amount(Row::Requests(container), name);
-        match &self.status {
-            Some(status) if status.reported.get(container) == Some(&true) => largest([
-                spec.filter(|_| !status.infeasible),
-                self.amount(Row::ActuatedRequests(container), name),
-                self.amount(Row::AllocatedRequests(container), name),
-            ]),
-            _ => spec,
-        }
+    /// Which lists of a container's status count, if there is a status.
+    fn status_lists(&self, container: usize) -> Option<(&Status, StatusLists)> {
+        let status = self.status.as_ref()?;
+        Some((status, status.containers.get(container).copied().unwrap_or_default()))
     }
 
-    /// As [`PodResources::resized_request`], for a limit (`determineContainerLimits`).
-    pub(super) fn resized_limit(&self, container: usize, name: usize) -> Option<Quantity> {
-        let spec = self.amount(Row::Limits(container), name);
-        match &self.status {
-            Some(status) if status.limits && status.reported.get(container) == Some(&true) => {
+    /// Does the largest of whole sums count while a pod is resized, and not the sum of what is the
+    /// largest of each container?
+    fn takes_largest_sum(&self) -> bool {
+        self.gates.has(Change::LargestSumCountsDuringResize)
+    }
+
+    /// What counts as a container's request while it is resized: the largest of what is wanted,
+    /// what it has, and what it was granted (up to 1.36 `determineContainerReqs`).
+    pub(super) fn resized_request(&self, container: usize, name: usize) -> Option<Quantity> {
+        let spec = self.amount(Row::Requests(container), name);
+        match self.status_lists(container) {
+            Some((status, lists))
+                if lists.allocated || lists.requests || self.takes_largest_sum() =>
+            {
                 largest([
                     spec.filter(|_| !status.infeasible),
-                    self.amount(Row::ActuatedLimits(container), name),
+                    self.amount(Row::ActuatedRequests(container), name),
+                    self.amount(Row::AllocatedRequests(container), name),
                 ])
             }
             _ => spec,
         }
     }
 
-    /// As [`PodResources::resized_request`], for the pod-level request.
-    pub(super) fn resized_pod_request(&self, name: usize) -> Option<Quantity> {
-        let spec = self.amount(Row::PodRequests, name);
-        match &self.status {
-            Some(status) if status.pod_requests => largest([
+    /// As [`PodResources::resized_request`], for a limit (up to 1.36 `determineContainerLimits`).
+    pub(super) fn resized_limit(&self, container: usize, name: usize) -> Option<Quantity> {
+        let spec = self.amount(Row::Limits(container), name);
+        match self.status_lists(container) {
+            Some((status, lists)) if lists.limits || self.takes_largest_sum() => largest([
                 spec.filter(|_| !status.infeasible),
-                self.amount(Row::PodActuatedRequests, name),
-                self.amount(Row::PodAllocatedRequests, name),
+                self.amount(Row::ActuatedLimits(container), name),
             ]),
             _ => spec,
         }
     }
 
-    /// As [`PodResources::resized_request`], for the pod-level limit.
+    /// What a container has been granted (`containerAllocatedRequests`, 1.37).
+    fn allocated_request(&self, container: usize, name: usize) -> Option<Quantity> {
+        match self.status_lists(container) {
+            Some((_, lists)) if lists.allocated => {
+                self.amount(Row::AllocatedRequests(container), name)
+            }
+            Some((status, _)) if status.infeasible => None,
+            _ => self.amount(Row::Requests(container), name),
+        }
+    }
+
+    /// What a container has (`containerActuatedRequests`, 1.37).
+    fn actuated_request(&self, container: usize, name: usize) -> Option<Quantity> {
+        match self.status_lists(container) {
+            Some((_, lists)) if lists.requests => {
+                self.amount(Row::ActuatedRequests(container), name)
+            }
+            _ => self.allocated_request(container, name),
+        }
+    }
+
+    /// How far a container may go (`containerActuatedLimits`, 1.37).
+    fn actuated_limit(&self, container: usize, name: usize) -> Option<Quantity> {
+        match self.status_lists(container) {
+            Some((_, lists)) if lists.limits => self.amount(Row::ActuatedLimits(container), name),
+            Some((status, _)) if status.infeasible => None,
+            _ => self.amount(Row::Limits(container), name),
+        }
+    }
+
+    /// What the containers request together while the pod is resized (`AggregateContainerRequests`).
+    ///
+    /// From 1.37 it is the largest of three sums: of what is wanted, of what the containers have and
+    /// of what they were granted. The status of the pod may give the last two as a whole.
+    pub(super) fn resized_sum_of_requests(
+        &self,
+        options: &PodResourcesOptions<'_>,
+        name: Option<usize>,
+        non_missing: Option<Quantity>,
+    ) -> Option<Quantity> {
+        let Some(status) = self.status.as_ref().filter(|_| self.takes_largest_sum()) else {
+            return walk_requests(self, options, name, non_missing, |_, _| ()).total();
+        };
+        let sum = |request: &dyn Fn(usize, usize) -> Option<Quantity>| {
+            let own = |index| name.and_then(|name| request(index, name)).or(non_missing);
+            Walk::over(self, own, |_, _| ()).total()
+        };
+        let spec = sum(&|index, name| self.amount(Row::Requests(index), name));
+        let (actuated, allocated) = if options.in_place_pod_level_resources && status.pod_sums {
+            let of_pod = |row| name.and_then(|name| self.amount(row, name));
+            (of_pod(Row::PodActuatedRequests), of_pod(Row::PodAllocatedRequests))
+        } else {
+            let actuated = sum(&|index, name| self.actuated_request(index, name));
+            (actuated, sum(&|index, name| self.allocated_request(index, name)))
+        };
+        largest([spec.filter(|_| !status.infeasible), actuated, allocated])
+    }
+
+    /// As [`PodResources::resized_sum_of_requests`], for limits (`AggregateContainerLimits`).
+    pub(super) fn resized_sum_of_limits(
+        &self,
+        options: &PodResourcesOptions<'_>,
+        name: usize,
+    ) -> Option<Quantity> {
+        let Some(status) = self.status.as_ref().filter(|_| self.takes_largest_sum()) else {
+            return walk_limits(self, options, name, |_, _| ()).total();
+        };
+        let sum =
+            |own: &dyn Fn(usize) -> Option<Quantity>| Walk::over(self, own, |_, _| ()).total();
+        let spec = sum(&|index| self.amount(Row::Limits(index), name));
+        let actuated = if options.in_place_pod_level_resources && status.pod_limits {
+            self.amount(Row::PodActuatedLimits, name)
+        } else {
+            sum(&|index| self.actuated_limit(index, name))
+        };
+        largest([spec.filter(|_| !status.infeasible), actuated])
+    }
+
+    /// As [`PodResources::resized_request`], for the pod-level request (`PodRequests`).
+    ///
+    /// Up to 1.36 the spec says which resources count, and the status can only say how much: one
+    /// that the status does not name counts as zero if the spec no longer counts.
+    pub(super) fn resized_pod_request(&self, name: usize) -> Option<Quantity> {
+        let spec = self.amount(Row::PodRequests, name);
+        let Some(status) = self.status.as_ref().filter(|status| status.pod_requests) else {
+            return spec;
+        };
+        self.resized_at_pod_level(spec, |spec| {
+            largest([
+                spec.filter(|_| !status.infeasible),
+                self.amount(Row::PodActuatedRequests, name),
+                self.amount(Row::PodAllocatedRequests, name),
+            ])
+        })
+    }
+
+    /// As [`PodResources::resized_pod_request`], for the pod-level limit (`PodLimits`).
     pub(super) fn resized_pod_limit(&self, name: usize) -> Option<Quantity> {
         let spec = self.amount(Row::PodLimits, name);
-        match &self.status {
-            Some(status) if status.pod_limits => largest([
+        // From 1.37 the field `resources` is enough, be there no limits in it.
+        let counts =
+            |status: &&Status| status.pod_limits || status.pod_requests && self.takes_largest_sum();
+        let Some(status) = self.status.as_ref().filter(counts) else {
+            return spec;
+        };
+        self.resized_at_pod_level(spec, |spec| {
+            largest([
                 spec.filter(|_| !status.infeasible),
                 self.amount(Row::PodActuatedLimits, name),
-            ]),
-            _ => spec,
+            ])
+        })
+    }
+
+    fn resized_at_pod_level(
+        &self,
+        spec: Option<Quantity>,
+        largest: impl Fn(Option<Quantity>) -> Option<Quantity>,
+    ) -> Option<Quantity> {
+        if self.takes_largest_sum() {
+            return largest(spec);
         }
+        spec.map(|spec| largest(Some(spec)).unwrap_or(Quantity::ZERO))
     }
 
     pub(super) fn container_of(&self, row: Row) -> Option<SmolStr> {

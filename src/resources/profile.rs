@@ -5,14 +5,16 @@ use core::fmt;
 
 use smol_str::SmolStr;
 
+use super::list::ResourceList;
+use super::name::ResourceName;
 use super::pod::Row;
+use super::pod::{ContainerKind, PodResources};
+use super::requests::PodResourcesOptions;
 use super::requests::{
     add, effective_init_requests, for_each_requested, pod_level_limit, pod_level_request,
     walk_limits, walk_requests,
 };
-use super::{
-    ContainerKind, PodResources, PodResourcesOptions, Quantity, ResourceList, ResourceName,
-};
+use crate::quantity::Quantity;
 
 /// A stage in the life of a pod: an init container runs, or the pod does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::name::ResourceName;
+use super::pod::PodResources;
 use super::pod::Row;
 use super::requests::add;
-use super::{PodResources, Quantity, ResourceName};
-use crate::Feature;
+use crate::quantity::Quantity;
+use crate::version::{Change, Feature};
 
 /// How well a pod is protected when its node runs out of resources (`v1.PodQOSClass`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,7 +63,8 @@ pub fn qos_class(pod: &PodResources) -> QosClass {
 /// The class that follows from the spec (`ComputePodQOS`).
 ///
 /// Init containers count like all others: one without limits makes the pod Burstable. With
-/// pod-level resources, be they empty, only these count.
+/// pod-level resources only these count: up to 1.36 be they empty, from 1.37 if they name a resource
+/// that a pod can ask for.
 pub fn compute_qos_class(pod: &PodResources) -> QosClass {
     let facts = Facts::of(pod);
     if facts.amounts.iter().all(|(requests, limits)| requests.is_none() && limits.is_none()) {
@@ -85,7 +88,12 @@ fn holders(pod: &PodResources) -> SmallVec<[Pair; 8]> {
 }
 
 fn is_pod_level(pod: &PodResources) -> bool {
-    pod.gates().enabled(Feature::PodLevelResources) && pod.has_pod_level_resources()
+    let present = if pod.gates().has(Change::EmptyPodLevelResourcesSayNothing) {
+        pod.is_pod_level_resources_set()
+    } else {
+        pod.has_pod_level_resources()
+    };
+    present && pod.gates().enabled(Feature::PodLevelResources)
 }
 
 /// The amount if there is any.

@@ -8,9 +8,13 @@ use alloc::vec::Vec;
 use k8s_openapi::api::core::v1;
 
 use super::compile::Wanted;
+use super::error::ResourcesError;
+use super::list::ResourceList;
+use super::name::ResourceName;
 use super::pod::Row;
-use super::{ContainerKind, PodResources, Quantity, ResourceList, ResourceName, ResourcesError};
-use crate::{Feature, FeatureGates};
+use super::pod::{ContainerKind, PodResources};
+use crate::quantity::Quantity;
+use crate::version::{Feature, FeatureGates};
 
 /// What to count (`PodResourcesOptions`). The default counts what the spec says, overhead and
 /// pod-level resources included.
@@ -170,6 +174,9 @@ fn aggregate_request(
         {
             pod.amount(Row::AggregateRequests, name)
         }
+        _ if options.use_status_resources => {
+            pod.resized_sum_of_requests(options, name, non_missing)
+        }
         _ => walk_requests(pod, options, name, non_missing, |_, _| ()).total(),
     }
 }
@@ -182,7 +189,7 @@ fn aggregate_limit(
     name: usize,
 ) -> Option<Quantity> {
     if options.use_status_resources && pod.has_status() {
-        walk_limits(pod, options, name, |_, _| ()).total()
+        pod.resized_sum_of_limits(options, name)
     } else {
         pod.amount(Row::AggregateLimits, name)
     }
@@ -434,7 +441,7 @@ pub struct EffectiveInit {
     pub resource: ResourceName,
     /// How much is needed, restartable init containers included.
     pub quantity: Quantity,
-    /// The index of the init container that sets it: the first one during which so much is needed.
+    /// The index of the init container that sets it: the first one that needs this much.
     pub container: usize,
     /// Whether the initialization needs more than the running pod does, so that this is what the
     /// pod reserves for its whole life.

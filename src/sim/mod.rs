@@ -3,11 +3,18 @@
 //! A [`Scenario`] says what each container does when it is started and what happens to the pod;
 //! [`simulate`] runs the pod through it with the same [`PodWorker`](crate::PodWorker) and the same
 //! driver that real runtimes use, and gives a [`Timeline`]. Nothing takes time except what a script
-//! says, so a timeline shows what Kubernetes itself makes of a pod.
+//! says, so a timeline shows what Kubernetes itself makes of a pod: it answers *what happens, and in
+//! which order*.
+//!
+//! [`node::play`] answers *when*: the kubelet's loops are around the worker, and calls take time. It
+//! takes a [scenario](crate::scenario), which says more, and gives a [trace](node::Trace), which is
+//! compared with that of the kubelet.
 
-mod engine;
+pub(crate) mod agenda;
+pub(crate) mod engine;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+pub mod node;
 mod runtime;
 mod scenario;
 mod timeline;

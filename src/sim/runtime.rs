@@ -11,14 +11,15 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
-use super::scenario::{ContainerScript, Scenario};
+use super::scenario::{ContainerScript, PodEvent, Scenario};
 use crate::observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox,
 };
+use crate::pod::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::runtime::ContainerRuntime;
-use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
+use crate::version::Feature;
 
 /// An attempt failed because the script says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +164,22 @@ impl SimRuntime {
         changes
     }
 
+    /// Lets an event happen, as far as it happens in the runtime; of the rest the kubelet is told.
+    pub(crate) fn befall(&mut self, pod: &PodSpec, event: &PodEvent) {
+        match event {
+            PodEvent::SandboxLost => self.lose_sandbox(),
+            PodEvent::InitRecordsRemoved => self.remove_init_records(pod),
+            PodEvent::InstanceVanished { container } => {
+                if let Some(container) = pod.find(container) {
+                    self.lose_instance(container);
+                }
+            }
+            PodEvent::RuntimeUnavailable { lasts } => self.fail_until(self.now + *lasts),
+            PodEvent::KubeletRestarted => self.forget_probe_results(pod),
+            PodEvent::ImageChanged { .. } | PodEvent::PodDeleted { .. } | PodEvent::Evicted(_) => {}
+        }
+    }
+
     /// Every running container exits with 137, and no sandbox is ready any more.
     pub fn lose_sandbox(&mut self) {
         let now = self.now;
@@ -208,22 +225,43 @@ impl SimRuntime {
         Some(self.unavailable_until).filter(|until| self.now < *until)
     }
 
-    /// Forgets what the probes of the containers have said, as a kubelet that restarts does. The
-    /// containers are probed again a second later, and say the same.
-    pub fn forget_probe_results(&mut self) {
-        let again = self.now + Duration::from_secs(1);
-        for SimInstance { instance, probes, .. } in
-            self.containers.iter_mut().flat_map(|c| &mut c.instances)
-        {
-            let results = [
-                (Probe::Startup, &mut instance.startup_probe),
-                (Probe::Readiness, &mut instance.readiness_probe),
-                (Probe::Liveness, &mut instance.liveness_probe),
-            ];
-            for (probe, result) in results {
-                probes.extend(result.take().map(|result| (again, probe, result)));
+    /// Forgets what the probes of the containers have said, as a kubelet that restarts does.
+    ///
+    /// A second later its prober has looked at the containers. One that ran for more than ten seconds
+    /// keeps what its probes said before, and its startup probe is not run again: the first status
+    /// has it as started, and for a restartable init container the prober takes that as the result
+    /// (since 1.35). Otherwise the probes begin anew, and say the same after another second
+    /// (`doProbe`, `pkg/kubelet/prober/worker.go`, v1.36.3).
+    pub fn forget_probe_results(&mut self, pod: &PodSpec) {
+        const BEFORE_KUBELET: Duration = Duration::from_secs(10);
+        let (now, seen) = (self.now, self.now + Duration::from_secs(1));
+        let again = seen + Duration::from_secs(1);
+        let keeps = !pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart);
+        for (declared, state) in pod.containers().iter().zip(&mut self.containers) {
+            for SimInstance { instance, probes, .. } in &mut state.instances {
+                let older = instance.started_at.is_some_and(|at| at < now - BEFORE_KUBELET);
+                let first = FirstResults::of(declared);
+                let results = [
+                    (Probe::Startup, instance.startup_probe.take(), first.startup),
+                    (Probe::Readiness, instance.readiness_probe.take(), first.readiness),
+                    (Probe::Liveness, instance.liveness_probe.take(), first.liveness),
+                ];
+                for (probe, result, first) in results {
+                    let Some(result) = result else { continue };
+                    if !(older && keeps) {
+                        probes.extend(first.map(|first| (seen, probe, first)));
+                        probes.push((again, probe, result));
+                    } else if probe == Probe::Startup {
+                        probes.retain(|(_, of, _)| *of != Probe::Startup);
+                        if declared.is_restartable_init_container() {
+                            probes.push((seen, probe, ProbeResult::Success));
+                        }
+                    } else {
+                        probes.push((seen, probe, result));
+                    }
+                }
+                probes.sort_by_key(|(at, ..)| *at);
             }
-            probes.sort_by_key(|(at, ..)| *at);
         }
     }
 
@@ -300,6 +338,25 @@ impl SimInstance {
             finished_at: Some(now),
         });
         true
+    }
+}
+
+/// What counts of a container that was just started, before a probe has said anything.
+struct FirstResults {
+    startup: Option<ProbeResult>,
+    readiness: Option<ProbeResult>,
+    liveness: Option<ProbeResult>,
+}
+
+impl FirstResults {
+    fn of(declared: &Container) -> Self {
+        let later = is_probed_after_start(declared);
+        let first = |holds: bool, result| holds.then_some(result);
+        Self {
+            startup: first(declared.startup_probe().is_some(), ProbeResult::Unknown),
+            readiness: first(later && declared.readiness_probe().is_some(), ProbeResult::Failure),
+            liveness: first(later && declared.liveness_probe().is_some(), ProbeResult::Success),
+        }
     }
 }
 
@@ -440,7 +497,7 @@ impl ContainerRuntime for SimRuntime {
         let present = self.images.contains(declared.image());
         if let Some(container) = self.containers.get_mut(container.slot()) {
             if !present {
-                self.now = self.now + container.script.image_pull_lasts;
+                self.now += container.script.image_pull_lasts;
             }
             if container.pull_failures > 0 {
                 container.pull_failures -= 1;
@@ -498,7 +555,7 @@ impl ContainerRuntime for SimRuntime {
         let Some(state) = self.containers.get_mut(container.slot()) else {
             return Err(SimError::ExecNotFound);
         };
-        self.now = self.now + state.script.start_lasts;
+        self.now += state.script.start_lasts;
         let now = self.now;
         if state.start_failures > 0 {
             state.start_failures -= 1;
@@ -514,17 +571,10 @@ impl ContainerRuntime for SimRuntime {
         let instance = &mut started.instance;
         instance.state = InstanceState::Running;
         instance.started_at = Some(now);
-        if declared.startup_probe().is_some() {
-            instance.startup_probe = Some(ProbeResult::Unknown);
-        }
-        if is_probed_after_start(declared) {
-            if declared.readiness_probe().is_some() {
-                instance.readiness_probe = Some(ProbeResult::Failure);
-            }
-            if declared.liveness_probe().is_some() {
-                instance.liveness_probe = Some(ProbeResult::Success);
-            }
-        }
+        let first = FirstResults::of(declared);
+        instance.startup_probe = first.startup;
+        instance.readiness_probe = first.readiness;
+        instance.liveness_probe = first.liveness;
         started.probes.extend(probe_changes(declared, script, now));
         self.changes += 1;
         Ok(())

@@ -31,7 +31,7 @@ impl Run {
         Self { lasts: Some(after), exit_code, reason: None }
     }
 
-    /// How it ends, if it is let.
+    /// Its exit, unless it is stopped first.
     pub(super) fn exit(&self, at: Timestamp) -> Exit {
         let word = if self.exit_code == 0 { "Completed" } else { "Error" };
         Exit {
@@ -62,11 +62,11 @@ pub struct ProbeScript {
 /// `k`-th successful start begins the `k`-th run; the last run repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerScript {
-    /// So many pulls of its image fail first, with `image not found`.
+    /// How many pulls of its image fail first, with `image not found`.
     pub image_pull_failures: u32,
-    /// So many creations fail first, with `no space left on device`.
+    /// How many creations fail first, with `no space left on device`.
     pub create_failures: u32,
-    /// So many starts fail first, with `exec: not found`; the instance stays Created.
+    /// How many starts fail first, with `exec: not found`; the instance stays Created.
     pub start_failures: u32,
     /// How long an attempt to pull its image takes. An image that is there already takes no time,
     /// even if it is asked for again.

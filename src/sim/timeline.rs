@@ -8,7 +8,7 @@ use super::runtime::RuntimeCall;
 use crate::actions::PodActions;
 use crate::event::{Event, EventLog};
 use crate::kubectl::{Columns, columns};
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::status::PodStatus;
 use crate::time::Timestamp;
 use crate::worker::{Deletion, SyncKind, SyncResult};

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::time::Timestamp;
 use crate::worker::{NextSync, NextSyncReason};
 

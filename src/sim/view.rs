@@ -12,7 +12,7 @@ use super::timeline::{Step, Timeline};
 use crate::explain::explain;
 use crate::go_duration::GoDuration;
 use crate::kubectl::Columns;
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::status::PodStatus;
 use crate::worker::{SyncAction, SyncKind, SyncResult};
 

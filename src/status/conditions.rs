@@ -5,11 +5,16 @@ use core::fmt::Write as _;
 
 use smol_str::{SmolStr, SmolStrBuilder};
 
+use super::restart_in_place::restarting_all_containers;
 use super::types::{ContainerStatus, PodCondition, PodPhase, PodStatus, condition_type};
 use super::{StatusInputs, any_app_container_started, find};
-use crate::actions::{pod_sandbox_changed, restarting_all_containers};
-use crate::spec::{ContainerIndex, PodSpec};
-use crate::version::Feature;
+use crate::actions::pod_sandbox_changed;
+use crate::pod::{ContainerIndex, PodSpec};
+use crate::version::{Change, Feature};
+
+/// The reason of `PodReadyToStartContainers` while the pod waits for a sandbox
+/// (`PodSandboxNotReadyReason`).
+const POD_SANDBOX_NOT_READY: &str = "PodSandboxNotReady";
 
 const POD_COMPLETED: SmolStr = SmolStr::new_static("PodCompleted");
 const POD_FAILED: SmolStr = SmolStr::new_static("PodFailed");
@@ -59,8 +64,15 @@ pub fn pod_conditions(inputs: &StatusInputs<'_>, status: &PodStatus) -> Vec<PodC
         }
     }
     if pod.enabled(Feature::PodReadyToStartContainersCondition) {
-        let ready = pod_sandbox_changed(pod, inputs.observation).change.is_none();
-        conditions.push(PodCondition::new(condition_type::POD_READY_TO_START_CONTAINERS, ready));
+        let change = pod_sandbox_changed(pod, inputs.observation).change;
+        let ready =
+            PodCondition::new(condition_type::POD_READY_TO_START_CONTAINERS, change.is_none());
+        conditions.push(match change {
+            Some(change) if pod.gates().has(Change::SandboxNotReadyHasAReason) => {
+                ready.because(POD_SANDBOX_NOT_READY, change.message())
+            }
+            _ => ready,
+        });
     }
     conditions.push(initialized(inputs, status));
     let containers_ready = containers_ready(pod, status);
@@ -152,7 +164,7 @@ fn initialized(inputs: &StatusInputs<'_>, status: &PodStatus) -> PodCondition {
 }
 
 /// `GenerateContainersReadyCondition`. Restartable init containers count like app containers.
-fn containers_ready(pod: &PodSpec, status: &PodStatus) -> PodCondition {
+pub(super) fn containers_ready(pod: &PodSpec, status: &PodStatus) -> PodCondition {
     let mut names = Names::default();
     for (position, index) in pod.init_containers().enumerate() {
         let container = pod.container(index);
@@ -180,11 +192,25 @@ fn containers_ready(pod: &PodSpec, status: &PodStatus) -> PodCondition {
     }
 }
 
+/// What `Ready` and `ContainersReady` say of a pod that has ended
+/// (`generateContainersReadyConditionForTerminalPhase`).
+pub(crate) fn readiness_of_terminal_phase(
+    condition_type: &'static str,
+    phase: PodPhase,
+) -> PodCondition {
+    let reason = if phase == PodPhase::Failed { POD_FAILED } else { POD_COMPLETED };
+    PodCondition::new(condition_type, false).because(reason, "")
+}
+
 /// `GeneratePodReadyCondition`: as ContainersReady, and every readiness gate's condition True.
 ///
 /// A gate sees only the conditions written so far: `Ready`, `ContainersReady` and `PodScheduled`
 /// do not exist for it.
-fn ready(pod: &PodSpec, containers_ready: &PodCondition, so_far: &[PodCondition]) -> PodCondition {
+pub(super) fn ready(
+    pod: &PodSpec,
+    containers_ready: &PodCondition,
+    so_far: &[PodCondition],
+) -> PodCondition {
     let mut condition = containers_ready.clone();
     condition.condition_type = SmolStr::new_static(condition_type::READY);
     if condition.status != super::ConditionStatus::True {

@@ -8,14 +8,15 @@ use smol_str::SmolStr;
 
 use super::StatusInputs;
 use super::phase::RESTARTING_ALL_CONTAINERS;
+use super::restart_in_place::restarting_all_containers;
+use super::types::condition_type;
 use super::types::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
 };
-use crate::actions::{restarting_all_containers, should_container_be_restarted};
-use crate::observation::{ContainerInstance, InstanceState, ProbeResult};
-use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
-use crate::status::condition_type;
-use crate::version::{Feature, KnownBug, KubernetesVersion};
+use crate::actions::should_container_be_restarted;
+use crate::observation::{ContainerInstance, InstanceState, MissingProbeWorkers, ProbeResult};
+use crate::pod::{Container, ContainerIndex, ContainerKind, PodSpec};
+use crate::version::{Change, Feature, KnownBug};
 
 /// Waiting, in a pod with init containers.
 pub(super) const POD_INITIALIZING: &str = "PodInitializing";
@@ -100,15 +101,13 @@ pub fn container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     apps.iter().enumerate().map(|(position, index)| converter.status(*index, position)).collect()
 }
 
-/// The statuses of the pod's ephemeral containers, see [`init_container_statuses`].
+/// The statuses of the pod's ephemeral containers, sorted by name, see [`init_container_statuses`].
 pub fn ephemeral_container_statuses(inputs: &StatusInputs<'_>) -> Vec<ContainerStatus> {
     let converter = Converter::new(inputs, &inputs.earlier.ephemeral_container_statuses);
-    inputs
-        .pod
-        .ephemeral_containers()
-        .enumerate()
-        .map(|(position, index)| converter.status(index, position))
-        .collect()
+    let mut containers: SmallVec<[ContainerIndex; 4]> = inputs.pod.ephemeral_containers().collect();
+    containers.sort_by_key(|index| inputs.pod.container(*index).name());
+    let statuses = containers.into_iter().enumerate();
+    statuses.map(|(position, index)| converter.status(index, position)).collect()
 }
 
 /// Turns the records of one list's containers into statuses.
@@ -316,7 +315,7 @@ impl<'a> Converter<'a> {
     /// A regular init container whose record is gone from a pod that has come to its app
     /// containers has done its work (since 1.35).
     fn counts_as_exited(&self, status: &ContainerStatus) -> bool {
-        self.pod.gates().version() >= KubernetesVersion::V1_35
+        self.pod.gates().has(Change::VanishedInitContainerCountsAsExited)
             && status.state.waiting.is_some()
             && self.pod.app_containers().any(|app| {
                 self.inputs
@@ -370,7 +369,19 @@ fn is_started(
     }
     let kept = !inputs.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart)
         && status.started == Some(true);
-    kept || container.startup_probe().is_none()
+    let missing = |workers: MissingProbeWorkers| workers.startup;
+    kept || container.startup_probe().is_none() || lacks_worker(inputs, instance, missing)
+}
+
+/// Is there no probe worker for a probe that is declared?
+fn lacks_worker(
+    inputs: &StatusInputs<'_>,
+    instance: Option<&ContainerInstance>,
+    missing: impl FnOnce(MissingProbeWorkers) -> bool,
+) -> bool {
+    let is_missing = || instance.is_some_and(|of| missing(of.missing_probe_workers));
+    inputs.pod.gates().has_bug(KnownBug::PassedWithoutProbeWorker)
+        && (!inputs.probe_workers_made || is_missing())
 }
 
 fn is_ready(
@@ -379,19 +390,27 @@ fn is_ready(
     instance: Option<&ContainerInstance>,
     status: &ContainerStatus,
 ) -> bool {
-    match instance.and_then(|instance| instance.readiness_probe) {
-        Some(result) => result == ProbeResult::Success,
-        None => container.readiness_probe().is_none() || keeps_ready(inputs, status),
+    let result = instance.and_then(|instance| instance.readiness_probe);
+    if result == Some(ProbeResult::Success) {
+        return true;
     }
+    let declared = container.readiness_probe().is_some();
+    let missing = |workers: MissingProbeWorkers| workers.readiness;
+    let mut ready = !declared || lacks_worker(inputs, instance, missing);
+    if is_older_than_kubelet(inputs, status) {
+        ready |= result.is_none();
+        ready &= !declared || inputs.api.is_condition_true(condition_type::READY);
+    }
+    ready
 }
 
-/// Is a container that ran before the kubelet started ready until it is probed again?
-fn keeps_ready(inputs: &StatusInputs<'_>, status: &ContainerStatus) -> bool {
+/// Did the container run so long before the kubelet that its readiness is kept until it is probed
+/// again (`setReadyStateOnKubeletRestart`)?
+fn is_older_than_kubelet(inputs: &StatusInputs<'_>, status: &ContainerStatus) -> bool {
     /// How long before the kubelet a container must have started.
     const BEFORE_KUBELET: core::time::Duration = core::time::Duration::from_secs(10);
     let started_at = status.state.running.as_ref().and_then(|running| running.started_at);
     !inputs.pod.enabled(Feature::ChangeContainerStatusOnKubeletRestart)
-        && inputs.api.is_condition_true(condition_type::READY)
         && match (started_at, inputs.kubelet_started_at) {
             (Some(started_at), Some(kubelet)) => started_at < kubelet - BEFORE_KUBELET,
             _ => false,

@@ -3,20 +3,26 @@
 //! [`generate_pod_status`] computes the whole [`PodStatus`], as the kubelet does at each sync,
 //! before it acts. [`pod_phase`] can be asked alone.
 
+mod between_syncs;
 mod conditions;
 mod containers;
+mod interop;
 mod phase;
+mod restart_in_place;
 mod terminate;
 mod types;
 
-pub(crate) use conditions::is_owned_by_kubelet;
+pub(crate) use between_syncs::{set_container_readiness, set_container_startup};
 pub use conditions::pod_conditions;
+pub(crate) use conditions::{is_owned_by_kubelet, readiness_of_terminal_phase};
 pub use containers::{
     StartFailure, StartFailures, container_statuses, ephemeral_container_statuses,
     init_container_statuses,
 };
+pub use interop::StatusError;
 pub use phase::{PhaseContext, pod_has_initialized, pod_phase};
-pub(crate) use terminate::terminate_pod;
+pub use restart_in_place::restarting_all_containers;
+pub(crate) use terminate::{has_pod_initialized, terminate_pod};
 pub use types::{
     ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus, PodCondition, PodPhase, PodStatus, condition_type,
@@ -25,7 +31,7 @@ pub use types::{
 use smol_str::SmolStr;
 
 use crate::observation::Observation;
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::time::Timestamp;
 
 /// What the status is computed from.
@@ -45,7 +51,10 @@ pub struct StatusInputs<'a> {
     pub deletion_requested: bool,
     /// The pod was stopped and will not run again.
     pub pod_is_terminal: bool,
-    /// When the kubelet started; `None`: later than every container.
+    /// The kubelet has made the pod's probe workers, which it does at the end of the pod's first sync.
+    /// Before, a container without a probe result counts as started and ready.
+    pub probe_workers_made: bool,
+    /// When the kubelet started. `None`: before every container.
     pub kubelet_started_at: Option<Timestamp>,
 }
 
@@ -106,6 +115,10 @@ pub fn generate_pod_status(inputs: &StatusInputs<'_>, failure: Option<&PodFailur
         status.phase = PodPhase::Failed;
         status.reason = failure.reason.clone();
         status.message = failure.message.clone();
+    }
+    // Nothing takes a pod out of a terminal phase that the API shows, a deadline neither.
+    if api.phase.is_terminal() {
+        status.phase = api.phase;
     }
     apply_probe_results(inputs, &mut status);
     status.conditions = pod_conditions(inputs, &status);

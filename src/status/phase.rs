@@ -3,7 +3,7 @@
 use super::types::{ContainerStateTerminated, ContainerStatus, PodPhase};
 use crate::actions::restart_verdict;
 use crate::observation::Observation;
-use crate::spec::{Container, ContainerKind, PodSpec, RestartPolicy};
+use crate::pod::{Container, ContainerKind, PodSpec, RestartPolicy};
 use crate::version::{Feature, KnownBug};
 
 /// The reason of containers that a restart in place has removed.

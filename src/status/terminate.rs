@@ -6,17 +6,19 @@ use super::containers::{CONTAINER_STATUS_UNKNOWN, LOST_EXIT_CODE, NOT_LOCATED_WH
 use super::types::{
     ContainerState, ContainerStateTerminated, ContainerStatus, PodPhase, PodStatus,
 };
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 
 /// Makes `status` the last one of a pod that was stopped: nothing is left that looks as if it could
 /// still run, and the phase is terminal.
 ///
-/// `before` is the record from before the pod's last sync; by it the pod counts as initialised.
+/// `was_initialized`: [`has_pod_initialized`] by the status that the API had when the pod began to be
+/// stopped. What the stop itself brought about does not count: `TerminatePod` looks at the pod as its
+/// worker was last given it.
 ///
 /// Source: `TerminatePod`, `pkg/kubelet/status/status_manager.go`, v1.36.2.
-pub(crate) fn terminate_pod(pod: &PodSpec, before: &PodStatus, status: &mut PodStatus) {
+pub(crate) fn terminate_pod(pod: &PodSpec, was_initialized: bool, status: &mut PodStatus) {
     // Once a pod is initialised, an app container that is not known to have ended has failed.
-    if has_pod_initialized(pod, before) {
+    if was_initialized {
         status.container_statuses.iter_mut().for_each(mark_lost);
     }
     let started = status.init_container_statuses.iter().rposition(has_started);
@@ -45,7 +47,7 @@ fn has_started(status: &ContainerStatus) -> bool {
 }
 
 /// Has the pod come past its init containers, by its status (`hasPodInitialized`)?
-fn has_pod_initialized(pod: &PodSpec, status: &PodStatus) -> bool {
+pub(crate) fn has_pod_initialized(pod: &PodSpec, status: &PodStatus) -> bool {
     if pod.init_containers().len() == 0 || status.container_statuses.iter().any(has_started) {
         return true;
     }
@@ -89,7 +91,7 @@ mod tests {
             ..PodStatus::default()
         };
         let mut last = before.clone();
-        terminate_pod(&pod, &before, &mut last);
+        terminate_pod(&pod, has_pod_initialized(&pod, &before), &mut last);
         last.container_statuses[0].state.terminated.is_some()
     }
 

@@ -253,7 +253,7 @@ pub struct PodStatus {
     pub init_container_statuses: Vec<ContainerStatus>,
     /// One for each app container, sorted by name.
     pub container_statuses: Vec<ContainerStatus>,
-    /// One for each ephemeral container that has a record.
+    /// One for each ephemeral container, sorted by name.
     pub ephemeral_container_statuses: Vec<ContainerStatus>,
     /// When the kubelet accepted the pod; `activeDeadlineSeconds` counts from here.
     pub start_time: Option<Timestamp>,

@@ -5,15 +5,15 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::KillCause;
-use crate::spec::{ContainerIndex, PodSpec};
-use crate::version::KubernetesVersion;
+use crate::pod::{ContainerIndex, PodSpec};
+use crate::version::Change;
 
 /// Every container gets this many seconds between SIGTERM and SIGKILL, whatever its grace
 /// (`minimumGracePeriodInSeconds`).
 pub const MINIMUM_GRACE_PERIOD_SECONDS: i64 = 2;
 
 /// What is asked of a stop beside what the pod declares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GraceRequest {
     /// `metadata.deletionGracePeriodSeconds`: the apiserver's word, if the pod is being deleted.
     pub deletion_grace_period_seconds: Option<i64>,
@@ -65,7 +65,8 @@ impl fmt::Display for GracePeriod {
 /// (`calculateEffectiveGracePeriod`, `pkg/kubelet/pod_workers.go`).
 ///
 /// `current` is the grace in force since an earlier request to stop, if there was one. A request
-/// can only shorten it; if it does, the stop begins anew with the new grace, hooks included.
+/// can only shorten it. A stop that is under way keeps the grace that it began with; a shorter one
+/// counts if that stop fails and is tried again, hooks included.
 ///
 /// Since 1.31 a request for zero seconds gives one second; before, it counted as no request at all
 /// and left the pod the grace of its spec (so it was with pods deleted by force). In every version
@@ -105,7 +106,7 @@ pub fn pod_grace_period(
             requested = true;
         }
     }
-    let zero_is_meant = requested && pod.gates().version() >= KubernetesVersion::V1_31;
+    let zero_is_meant = requested && pod.gates().has(Change::ZeroGraceIsMeant);
     if grace.seconds == 0 && !zero_is_meant {
         grace = of_spec;
     }

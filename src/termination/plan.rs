@@ -2,17 +2,18 @@
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::grace::{GracePeriod, GraceRequest, container_grace_period};
 use crate::actions::KillCause;
 use crate::observation::Observation;
-use crate::spec::{ContainerIndex, ContainerKind, LifecycleHandler, PodSpec};
-use crate::version::KubernetesVersion;
+use crate::pod::{ContainerIndex, ContainerKind, LifecycleHandler, PodSpec};
+use crate::version::Change;
 
 /// When a container gets SIGTERM, as far as other containers matter
 /// (`pkg/kubelet/kuberuntime/kuberuntime_termination_order.go`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Turn {
     /// It waits for nobody.
@@ -28,7 +29,7 @@ pub enum Turn {
 }
 
 /// How one running container is to be stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerStop {
     /// The container.
     pub container: ContainerIndex,
@@ -66,7 +67,7 @@ pub struct ContainerStop {
 /// ]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TerminationPlan {
     stops: Vec<ContainerStop>,
     /// How many of the stops, which come first, are of app containers.
@@ -88,8 +89,8 @@ impl TerminationPlan {
     ) -> Self {
         let mut running: Vec<_> = running.into_iter().collect();
         running.sort_by_key(|(container, _)| stop_order(pod, *container));
-        let ordered = pod.has_restartable_init_container()
-            && pod.gates().version() >= KubernetesVersion::V1_29;
+        let ordered =
+            pod.has_restartable_init_container() && pod.gates().has(Change::SidecarsStopAfterApps);
 
         let mut stops = Vec::with_capacity(running.len());
         for (container, instance_id) in &running {
@@ -110,7 +111,9 @@ impl TerminationPlan {
     pub fn for_observed(pod: &PodSpec, observation: &Observation, request: GraceRequest) -> Self {
         let running = observation
             .all_instances()
-            .filter(|(_, instance)| instance.is_running())
+            .filter(|(container, instance)| {
+                instance.is_running() && container.slot() < pod.containers().len()
+            })
             .map(|(container, instance)| (container, instance.id.clone()));
         Self::for_pod(pod, running, request)
     }
@@ -133,6 +136,21 @@ impl TerminationPlan {
     /// then those of restartable init containers, last one first.
     pub fn stops(&self) -> &[ContainerStop] {
         &self.stops
+    }
+
+    /// Takes the stops of instances that do not run any more out of the plan, and gives them.
+    pub(crate) fn take_ended(
+        &mut self,
+        pod: &PodSpec,
+        observation: &Observation,
+    ) -> Vec<ContainerStop> {
+        let runs = |stop: &ContainerStop| {
+            let mut instances = observation.instances(stop.container).iter();
+            instances.any(|instance| instance.id == stop.instance_id && instance.is_running())
+        };
+        let ended = self.stops.extract_if(.., |stop| !runs(stop)).collect();
+        self.app_stops = self.stops.iter().take_while(|stop| is_app(pod, stop.container)).count();
+        ended
     }
 
     pub(super) fn app_stops(&self) -> usize {
@@ -183,5 +201,5 @@ fn next_sidecar(
     let order = stop_order(pod, next);
     let runs = running.binary_search_by_key(&order, |(other, _)| stop_order(pod, *other)).is_ok();
     // 1.29 marks only app containers that do not run as stopped.
-    (runs || pod.gates().version() < KubernetesVersion::V1_30).then_some(next)
+    (runs || !pod.gates().has(Change::StoppingSidecarWaitsForRunningOnes)).then_some(next)
 }

@@ -3,11 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use smallvec::SmallVec;
-
 use super::grace::MINIMUM_GRACE_PERIOD_SECONDS;
 use super::plan::{ContainerStop, TerminationPlan, Turn};
-use crate::spec::{ContainerIndex, LifecycleHandler};
+use crate::pod::{ContainerIndex, LifecycleHandler};
 
 /// Something to do now. `stop` is a position in [`TerminationPlan::stops`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +54,7 @@ pub enum NextStep {
 #[must_use = "nobody is stopped until the orders are carried out"]
 pub struct TerminationStep {
     /// What to do now, all of it side by side.
-    pub orders: SmallVec<[StopOrder; 4]>,
+    pub orders: Vec<StopOrder>,
     /// When to take the next step.
     pub next: NextStep,
 }
@@ -68,9 +66,9 @@ enum Stage {
     Planned,
     /// The hook runs.
     PreStop { since: Duration },
-    /// It waits for its turn, with so much grace left.
+    /// It waits for its turn, with this much grace left.
     Waiting { since: Duration, grace: i64 },
-    /// It was asked to stop, with so much grace.
+    /// It was asked to stop, with this much grace.
     Stopping { since: Duration, grace: i64 },
     /// Its time is over.
     Killing,
@@ -95,7 +93,8 @@ struct Progress {
 /// they must not go back. A step at exactly [`NextStep::At`], and at once after each report, does
 /// what the kubelet does; a later one does the same later. Steps in between change nothing.
 ///
-/// A kubelet that restarts, or a grace that is shortened, begins anew with a new plan.
+/// A kubelet that restarts begins anew with a new plan. A grace that is shortened meanwhile changes
+/// nothing: the stop goes on with the plan that it began with.
 ///
 /// ```
 /// use core::time::Duration;
@@ -162,7 +161,7 @@ impl Termination {
 
     /// What to do after `elapsed`, in view of everything that was reported until now.
     pub fn step(&mut self, elapsed: Duration) -> TerminationStep {
-        let mut orders = SmallVec::new();
+        let mut orders = Vec::new();
         let mut next = NextStep::Done;
         let mut turns = Turns { apps_running: false, last: None };
         let app_stops = self.plan.app_stops();
@@ -235,7 +234,7 @@ impl Progress {
         stop: &ContainerStop,
         has_turn: bool,
         elapsed: Duration,
-        orders: &mut SmallVec<[StopOrder; 4]>,
+        orders: &mut Vec<StopOrder>,
     ) -> NextStep {
         loop {
             self.stage = match self.stage {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::plan::{ContainerStop, TerminationPlan};
 use super::progress::{NextStep, StopOrder, Termination};
-use crate::spec::{ContainerIndex, LifecycleHandler};
+use crate::pod::{ContainerIndex, LifecycleHandler};
 
 /// How a container takes being stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

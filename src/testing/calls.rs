@@ -7,8 +7,8 @@ use core::task::{Context, Poll, Waker};
 use smol_str::SmolStr;
 
 use crate::observation::Observation;
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::runtime::{AsyncContainerRuntime, ContainerRuntime};
-use crate::spec::{ContainerIndex, PodSpec};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
 

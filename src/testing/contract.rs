@@ -9,8 +9,8 @@ use smol_str::SmolStr;
 
 use super::calls::{Async, Blocking, Calls, run};
 use crate::observation::{ContainerInstance, InstanceState, Observation, Sandbox};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::runtime::{AsyncContainerRuntime, ContainerRuntime};
-use crate::spec::{ContainerIndex, PodSpec};
 use crate::termination::{GraceRequest, TerminationPlan};
 
 macro_rules! rules {

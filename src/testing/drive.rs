@@ -8,12 +8,14 @@ use alloc::vec::Vec;
 use super::fault::{FaultInjector, FaultPlan};
 use super::recorder::Recorder;
 use super::trace::{Fact, Trace};
+use crate::pod::PodSpec;
 use crate::runtime::{ContainerRuntime, sync_pod};
+use crate::sim::agenda::{Agenda, MAX_SYNCS_AT_ONCE, Next};
+use crate::sim::engine::tell;
 use crate::sim::{PodEvent, Scenario, ScheduledEvent, SimRuntime};
-use crate::spec::PodSpec;
 use crate::status::PodStatus;
 use crate::time::Timestamp;
-use crate::worker::{Deletion, NextSync, PodWorker, SyncKind, WorkerSettings};
+use crate::worker::{NextSync, PodWorker, SyncKind, WorkerSettings};
 
 /// The runtime that a [`Controller`] works on in [`drive`]: a simulated one that is recorded, and
 /// whose calls may go wrong.
@@ -83,20 +85,7 @@ impl Controller for Kubelet {
     }
 
     fn told(&mut self, event: PodEvent, now: Timestamp) {
-        match event {
-            PodEvent::PodDeleted { grace_period_seconds } => {
-                self.worker.delete(Deletion { timestamp: now, grace_period_seconds });
-            }
-            PodEvent::Evicted(eviction) => self.worker.evict(eviction),
-            PodEvent::KubeletRestarted => {
-                let mut settings = self.settings;
-                settings.kubelet_started_at = Some(now);
-                let deletion = self.worker.deletion();
-                self.worker = PodWorker::resume(settings, self.worker.api_status().clone());
-                deletion.into_iter().for_each(|deletion| self.worker.delete(deletion));
-            }
-            _ => {}
-        }
+        tell(&mut self.worker, self.settings, &event, now);
     }
 
     fn wakes_at(&self) -> Option<Timestamp> {
@@ -115,9 +104,7 @@ impl Controller for Kubelet {
     }
 }
 
-/// So often a pod is synced at one instant, if each time something has happened.
-const MAX_SYNCS_AT_ONCE: usize = 12;
-/// So often it is synced if nothing happens.
+/// How often a pod is synced if nothing happens.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Lets a controller look after a pod through a scenario, up to its limit of time, and gives what
@@ -146,7 +133,8 @@ pub fn drive(
             let now = sim.now() + takes;
             sim.advance_to(now);
         }),
-        events: events.into_iter().rev().collect(),
+        agenda: Agenda::limited(scenario.begins_at, scenario.limits),
+        events,
         written: None,
     };
     drive.run(controller);
@@ -157,7 +145,8 @@ struct Drive<'a> {
     pod: &'a PodSpec,
     scenario: &'a Scenario,
     runtime: DrivenRuntime,
-    /// Those to come, the next one last.
+    agenda: Agenda,
+    /// In the order of time.
     events: Vec<ScheduledEvent>,
     /// The status that was written last.
     written: Option<PodStatus>,
@@ -165,9 +154,8 @@ struct Drive<'a> {
 
 impl Drive<'_> {
     fn run(&mut self, controller: &mut impl Controller) {
-        let ends_at = self.scenario.begins_at + self.scenario.limits.time;
         let mut now = self.scenario.begins_at;
-        while now <= ends_at {
+        loop {
             self.sim().advance_to(now);
             self.let_events_happen(controller, now);
             for _ in 0..MAX_SYNCS_AT_ONCE {
@@ -183,7 +171,10 @@ impl Drive<'_> {
                     break;
                 }
             }
-            now = self.next_instant(controller, now);
+            match self.next(controller, now) {
+                Next::At(next) => now = next,
+                Next::Nothing | Next::Truncated => return,
+            }
         }
     }
 
@@ -196,33 +187,20 @@ impl Drive<'_> {
     }
 
     fn let_events_happen(&mut self, controller: &mut impl Controller, now: Timestamp) {
-        let since = now.saturating_duration_since(self.scenario.begins_at);
         let pod = self.pod;
-        while let Some(due) = self.events.pop_if(|event| event.at <= since) {
+        while let Some(event) = self.agenda.take_event(&self.events, now).cloned() {
             // Ends that are due happen before they are overtaken.
             self.runtime.runtime_mut().look(pod);
-            match &due.event {
-                PodEvent::SandboxLost => self.sim().lose_sandbox(),
-                PodEvent::InitRecordsRemoved => self.sim().remove_init_records(pod),
-                PodEvent::InstanceVanished { container } => {
-                    if let Some(container) = pod.find(container) {
-                        self.sim().lose_instance(container);
-                    }
-                }
-                PodEvent::RuntimeUnavailable { lasts } => self.sim().fail_until(now + *lasts),
-                PodEvent::KubeletRestarted => {
-                    self.sim().forget_probe_results();
-                    self.runtime.runtime_mut().note(Fact::MemoryLost);
-                }
-                PodEvent::PodDeleted { .. } => {
-                    self.runtime.runtime_mut().note(Fact::DeletionRequested);
-                }
-                PodEvent::Evicted(_) => self.runtime.runtime_mut().note(Fact::Evicted),
-                // The pod that is driven stays as it is.
-                PodEvent::ImageChanged { .. } => {}
-            }
+            self.sim().befall(pod, &event);
+            let fact = match &event {
+                PodEvent::KubeletRestarted => Some(Fact::MemoryLost),
+                PodEvent::PodDeleted { .. } => Some(Fact::DeletionRequested),
+                PodEvent::Evicted(_) => Some(Fact::Evicted),
+                _ => None,
+            };
+            fact.into_iter().for_each(|fact| self.runtime.runtime_mut().note(fact));
             self.runtime.runtime_mut().look(pod);
-            controller.told(due.event, now);
+            controller.told(event, now);
         }
     }
 
@@ -236,14 +214,10 @@ impl Drive<'_> {
         }
     }
 
-    /// The next instant at which something may happen.
-    fn next_instant(&mut self, controller: &impl Controller, now: Timestamp) -> Timestamp {
-        let event = self.events.last().map(|event| self.scenario.begins_at + event.at);
-        let change = self.sim().next_change();
-        [event, change, controller.wakes_at()]
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > now)
-            .fold(now + PERIOD, Timestamp::min)
+    /// When something may happen next.
+    fn next(&mut self, controller: &impl Controller, now: Timestamp) -> Next {
+        let later = [self.sim().next_change(), controller.wakes_at()].into_iter().flatten();
+        let change = later.filter(|at| *at > now).fold(now + PERIOD, Timestamp::min);
+        self.agenda.next(&self.events, Some(change), now)
     }
 }

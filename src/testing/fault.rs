@@ -9,8 +9,8 @@ use smol_str::SmolStr;
 
 use super::calls::with_calls;
 use crate::observation::Observation;
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::runtime::{AsyncContainerRuntime, ContainerRuntime};
-use crate::spec::{ContainerIndex, PodSpec};
 use crate::termination::{GraceRequest, TerminationPlan};
 use crate::time::Timestamp;
 use crate::worker::FailureKind;
@@ -137,7 +137,7 @@ pub struct FaultInjector<R> {
     wait_async: Option<AsyncWait<R>>,
 }
 
-/// Lets so much time pass, without blocking a thread: for [`FaultInjector::waiting_async`].
+/// Lets this much time pass, without blocking a thread: for [`FaultInjector::waiting_async`].
 pub type AsyncWait<R> =
     for<'a> fn(&'a mut R, Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -147,7 +147,7 @@ impl<R> FaultInjector<R> {
         Self { runtime, plan, wait: |_, _| (), wait_async: None }
     }
 
-    /// The same with slow calls: `wait` lets so much time pass, by moving a simulated clock say. A
+    /// The same with slow calls: `wait` lets this much time pass, by moving a simulated clock say. A
     /// runtime whose calls are async can also wait by itself, see
     /// [`waiting_async`](Self::waiting_async).
     #[must_use]

@@ -15,9 +15,8 @@ use serde_json::Value;
 use super::drive::{Controller, Kubelet, drive};
 use super::fault::FaultPlan;
 use super::trace::Trace;
-use crate::interop::defaults;
+use crate::pod::{ContainerKind, PodSpec, Probe, SpecError};
 use crate::sim::{ContainerScript, Limits, PodEvent, ProbeScript, Run, Scenario};
-use crate::spec::{ContainerKind, PodSpec, Probe, SpecError};
 use crate::version::KubernetesVersion;
 use crate::worker::Eviction;
 
@@ -27,17 +26,17 @@ pub struct Script {
     /// How long each run lasts. `None`: 5 s for an init container and for runs that fail; any
     /// other run goes on until it is stopped.
     pub lasts: Option<u16>,
-    /// So many of its first runs fail.
+    /// How many of its first runs fail.
     pub failures: u8,
     /// With this exit code.
     pub exit_code: u8,
-    /// So many pulls of its image fail first.
+    /// How many pulls of its image fail first.
     pub image_pull_failures: u8,
-    /// So many creations of instances fail first.
+    /// How many creations of instances fail first.
     pub create_failures: u8,
-    /// So many starts of instances fail first. The instances stay Created.
+    /// How many starts of instances fail first. The instances stay Created.
     pub start_failures: u8,
-    /// So long after each start its liveness probe, if it has one, has failed. `None`: it succeeds.
+    /// How long after each start its liveness probe, if it has one, fails. `None`: it succeeds.
     pub liveness_fails_after: Option<u16>,
 }
 
@@ -92,7 +91,7 @@ pub struct Life {
     pub until: u16,
 }
 
-/// An init container, and every run that is told to fail, lasts so long if it is not said.
+/// How long an init container lasts, and every run that is told to fail, if nothing else is said.
 const DEFAULT_RUN: Duration = Duration::from_secs(5);
 /// No probe succeeds earlier.
 const EARLIEST_PROBE: Duration = Duration::from_secs(1);
@@ -115,10 +114,7 @@ impl Life {
     /// # Errors
     /// If it cannot be compiled.
     pub fn spec(&self) -> Result<PodSpec, SpecError> {
-        let gates = self.version.feature_gates();
-        let mut pod = self.pod.clone();
-        defaults::apply(&mut pod, gates);
-        PodSpec::compile_unchecked(&pod, gates)
+        PodSpec::compile_unchecked(&self.pod, self.version.feature_gates())
     }
 
     /// The scenario, as `simulate` makes it of its command line.

@@ -3,13 +3,15 @@
 //!
 //! # Testing a controller of your own
 //!
-//! A home-made start-up controller is tested in four lines: draw a random [`Life`], let the
+//! The rules need no other crate; drawing random lives needs the feature `proptest`. A home-made
+//! start-up controller is then tested in four lines: draw a random [`Life`], let the
 //! controller look after the pod on a virtual clock ([`Life::drive`]), and [`check`] the [`Trace`]
 //! of what it did against every [`Invariant`]. Here one has the bug that people make most: it starts
 //! the app containers once the *last* init container has run, whatever it exited with. The property
 //! fails, and the life shrinks to a manifest of three lines that `examples/simulate.rs` accepts:
 //!
 //! ```
+//! # #[cfg(feature = "proptest")] {
 //! use podinit::testing::{DrivenRuntime, Invariant, Life, LifeShape, PodShape, check, lives};
 //! use podinit::{ContainerInstance, ContainerRuntime, Observation, PodSpec};
 //! use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
@@ -64,6 +66,7 @@
 //!     shown.lines().nth(3),
 //!     Some("# simulate FILE.yaml --fail init-1=1x1 --until 1m --kubernetes 1.36")
 //! );
+//! # }
 //! ```
 //!
 //! # What else is here
@@ -75,8 +78,8 @@
 //!   `kubectl get pod -w -o json` shows them.
 //! - [`RuntimeContract`] checks an implementation of `ContainerRuntime`, or of
 //!   [`AsyncContainerRuntime`](crate::AsyncContainerRuntime), call by call.
-//! - [`observations`], [`reachable_observations`] and [`worker_events`] feed single decisions and
-//!   the worker.
+//! - The strategies (feature `proptest`) draw pods and lives, and observations and worker events for
+//!   single decisions and the worker.
 
 mod calls;
 mod contract;
@@ -87,7 +90,8 @@ mod life;
 mod plausible;
 mod recorder;
 mod rules;
-mod strategies;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 mod trace;
 mod world;
 
@@ -98,6 +102,7 @@ pub use invariant::{Invariant, Violation, check};
 pub use life::{Life, Script, Upset, manifest};
 pub use plausible::{Implausible, Problem, check_statuses, read_watch};
 pub use recorder::Recorder;
+#[cfg(feature = "proptest")]
 pub use strategies::{
     LifeShape, PodShape, WorkerEvent, apply_worker_events, lives, lives_of, observations, pods,
     reachable_observations, worker_events,

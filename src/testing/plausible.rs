@@ -8,15 +8,17 @@ use k8s_openapi::api::core::v1;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::interop::StatusError;
 use crate::observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox,
 };
-use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
+use crate::pod::{Container, ContainerIndex, ContainerKind, PodSpec};
+
 use crate::status::{
-    ContainerState, ContainerStateTerminated, ContainerStatus, PodFailure, PodStatus, StartFailure,
-    StartFailures, StatusInputs, condition_type, generate_pod_status, terminate_pod,
+    ContainerState, ContainerStateTerminated, ContainerStatus, PodFailure, PodPhase, PodStatus,
+    StartFailure, StartFailures, StatusError, StatusInputs, condition_type, generate_pod_status,
+    has_pod_initialized, terminate_pod,
 };
+use crate::time::Timestamp;
 use crate::version::Feature;
 
 /// A status that a kubelet could not have written, or could not have written after the one before.
@@ -207,7 +209,7 @@ fn check_order(pod: &PodSpec, before: &PodStatus, status: &PodStatus) -> Verdict
             }
             let field =
                 format!("status.conditions[{}].lastTransitionTime", condition.condition_type);
-            let time = |time: Option<crate::Timestamp>| {
+            let time = |time: Option<Timestamp>| {
                 time.map_or_else(|| "nothing".into(), |time| time.to_string())
             };
             let rule = "a transition time does not go back";
@@ -340,6 +342,7 @@ impl Guesses<'_> {
             start_failures: &start_failures,
             deletion_requested: unseen.deletion,
             pod_is_terminal: unseen.terminal,
+            probe_workers_made: true,
             kubelet_started_at: None,
         };
         generate_pod_status(&inputs, failure)
@@ -393,9 +396,12 @@ impl Guesses<'_> {
         let Some(before) = self.before.filter(|_| self.status.phase.is_terminal()) else {
             return false;
         };
-        let mut marked = before.clone();
-        terminate_pod(self.pod, before, &mut marked);
-        find(&marked, &shown.name) == Some(shown)
+        // Before the stop the pod may not have been initialised yet.
+        [false, has_pod_initialized(self.pod, before)].into_iter().any(|was_initialized| {
+            let mut marked = before.clone();
+            terminate_pod(self.pod, was_initialized, &mut marked);
+            find(&marked, &shown.name) == Some(shown)
+        })
     }
 
     /// Phase and conditions follow from what was reported of the containers.
@@ -408,7 +414,7 @@ impl Guesses<'_> {
         let status = self.status;
         let old = self.before.map(|before| before.phase);
         // A deadline, an eviction: the kubelet's own decision, which has a reason.
-        let stopped = status.phase == crate::PodPhase::Failed && !status.reason.is_empty();
+        let stopped = status.phase == PodPhase::Failed && !status.reason.is_empty();
         let kept = old == Some(status.phase) && written.iter().any(|w| w.phase.is_terminal());
         if !stopped && !kept && !written.iter().any(|written| written.phase == status.phase) {
             let closest = written.first().map(|written| written.phase.to_string());

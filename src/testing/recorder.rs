@@ -6,8 +6,8 @@ use smol_str::SmolStr;
 
 use super::trace::{Fact, StopScope, Trace};
 use crate::observation::{ContainerInstance, InstanceState, Observation, ProbeResult};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::runtime::ContainerRuntime;
-use crate::spec::{ContainerIndex, PodSpec};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
 use crate::worker::FailureKind;

@@ -6,10 +6,10 @@ use alloc::string::String;
 use super::trace::{Fact, StopScope, TraceEntry};
 use super::world::World;
 use crate::actions::restart_verdict;
+use crate::pod::{ContainerIndex, ContainerKind, RestartPolicy};
 use crate::resources::ResourceList;
-use crate::spec::{ContainerIndex, ContainerKind, RestartPolicy};
 use crate::status::{ContainerStatus, PodPhase, PodStatus, condition_type};
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Change, Feature};
 
 /// The start of a container, if the entry is one.
 fn started(entry: &TraceEntry) -> Option<(ContainerIndex, &str, u32)> {
@@ -182,7 +182,7 @@ pub(super) fn phase_goes_forward(world: &World<'_>, entry: &TraceEntry) -> Optio
     // Up to 1.34 no restartable init container has started when the phase is computed, and up to
     // 1.32 no app container has that waits (`HasAnyRegularContainerStarted`).
     let held_back = world.pod.has_restartable_init_container()
-        && world.pod.gates().version() < KubernetesVersion::V1_33;
+        && !world.pod.gates().has(Change::CurrentSandboxDecidesInitialized);
     let back = old == PodPhase::Running
         && new == PodPhase::Pending
         && !world.may_begin_anew()

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1;
 use smol_str::SmolStr;
 
 use crate::backoff::BackOffSettings;
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::resources::{PodResourcesOptions, ResourceList, ResourcesError, pod_requests_of};
-use crate::spec::{ContainerIndex, PodSpec};
 use crate::status::PodStatus;
 use crate::time::Timestamp;
 

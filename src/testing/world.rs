@@ -6,7 +6,7 @@ use core::time::Duration;
 use smol_str::SmolStr;
 
 use super::trace::{Fact, StopScope, Trace, TraceEntry};
-use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::pod::{ContainerIndex, ContainerKind, PodSpec};
 use crate::status::{PodPhase, PodStatus};
 use crate::time::Timestamp;
 use crate::version::Feature;
@@ -48,7 +48,7 @@ pub(super) struct ContainerLife {
     pub(super) done_in: Option<SmolStr>,
     /// The ids of all instances that were made and not removed, oldest first.
     present: Vec<SmolStr>,
-    /// So many instances were made after the last one that ran.
+    /// How many instances were made after the last one that ran.
     made: u32,
     /// The ids of all instances there ever were.
     pub(super) ids: Vec<SmolStr>,

@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1;
 
 use super::containers::{self, Containers};
 use super::field::{Errors, Path, ValidationErrors};
-use super::{names, ports, resources, restart};
-use crate::interop::defaults;
-use crate::version::{Feature, FeatureGates};
+use super::{names, ports, resources};
+use crate::admission::{Admitted, admit};
+use crate::version::FeatureGates;
 
 pub(super) static SPEC: Path<'static> = Path::Root("spec");
 /// The range of `activeDeadlineSeconds`, in words.
@@ -35,49 +35,34 @@ const DEADLINE_RANGE: &str = "must be between 1 and 2147483647, inclusive";
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn validate(pod: &v1::Pod, gates: FeatureGates) -> Result<(), ValidationErrors> {
-    let pod = admitted(pod, gates);
-    let mut errors = Errors::default();
-    validate_metadata(&pod, &mut errors);
-    if let Some(spec) = &pod.spec {
-        validate_spec(spec, gates, &mut errors);
-        if spec.ephemeral_containers.as_ref().is_some_and(|list| !list.is_empty()) {
-            errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
-        }
-        let node = spec.node_name.as_deref().unwrap_or_default();
-        if !node.is_empty() && spec.scheduling_gates.as_ref().is_some_and(|set| !set.is_empty()) {
-            errors.forbidden(
-                &SPEC.child("nodeName"),
-                "cannot be set until all schedulingGates have been cleared",
-            );
-        }
-    }
-    errors.into_result()
+    admit(pod, &gates).validate()
 }
 
-/// The pod as it stands before the apiserver validates it: with its defaults, and without the
-/// fields of features that are off (`podutil.DropDisabledPodFields`).
-pub(super) fn admitted(pod: &v1::Pod, gates: FeatureGates) -> v1::Pod {
-    let mut pod = pod.clone();
-    // A pod without a spec is one with an empty spec.
-    let spec = pod.spec.get_or_insert_default();
-    if !gates.enabled(Feature::PodLevelResources) {
-        spec.resources = None;
-    }
-    if !gates.enabled(Feature::SidecarContainers) {
-        for container in spec.init_containers.iter_mut().flatten() {
-            container.restart_policy = None;
+impl Admitted {
+    /// Checks the pod as the apiserver does when it is to be created.
+    ///
+    /// # Errors
+    /// All errors at once, see [`ValidationErrors`].
+    pub fn validate(&self) -> Result<(), ValidationErrors> {
+        let (pod, gates) = (self.pod(), self.gates());
+        let mut errors = Errors::default();
+        validate_metadata(pod, &mut errors);
+        if let Some(spec) = &pod.spec {
+            validate_spec(spec, gates, &mut errors);
+            if spec.ephemeral_containers.as_ref().is_some_and(|list| !list.is_empty()) {
+                errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
+            }
+            let node = spec.node_name.as_deref().unwrap_or_default();
+            let gated = spec.scheduling_gates.as_ref().is_some_and(|set| !set.is_empty());
+            if !node.is_empty() && gated {
+                errors.forbidden(
+                    &SPEC.child("nodeName"),
+                    "cannot be set until all schedulingGates have been cleared",
+                );
+            }
         }
+        errors.into_result()
     }
-    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
-        if !gates.enabled(Feature::ContainerRestartRules) {
-            restart::drop_rules(container);
-        }
-        if !gates.enabled(Feature::InPlacePodVerticalScaling) {
-            container.resize_policy = None;
-        }
-    }
-    defaults::apply(&mut pod, gates);
-    pod
 }
 
 /// The pod's name. Its namespace is given by the request where the pod names none.

@@ -130,7 +130,7 @@ impl fmt::Display for FieldError {
         write!(f, "{}: {}", self.field, self.error_type.words())?;
         match &self.bad_value {
             BadValue::None => {}
-            BadValue::Null => f.write_str(": \"null\"")?,
+            BadValue::Null => f.write_str(": null")?,
             BadValue::Number(number) => write!(f, ": {number}")?,
             BadValue::Text(text) => {
                 f.write_str(": ")?;

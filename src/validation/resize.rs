@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1;
 
 use super::field::{BadValue, Errors, Path};
 use super::restart;
-use crate::version::{FeatureGates, KubernetesVersion};
+use crate::version::{Change, FeatureGates};
 
 pub(super) fn validate(
     container: &v1::Container,
@@ -50,11 +50,12 @@ pub(super) fn validate_init(
 ) {
     let policies = container.resize_policy.as_deref().unwrap_or_default();
     let list = path.child("resizePolicy");
-    if !policies.is_empty() && gates.version() < KubernetesVersion::V1_33 {
+    if !policies.is_empty() && !gates.has(Change::InitContainersHaveResizePolicies) {
         let json = serde_json::to_string(policies).unwrap_or_default();
         errors.invalid(&list, BadValue::Json(json), "must not be set for init containers");
     }
-    if restart::is_restartable(container) || gates.version() < KubernetesVersion::V1_36 {
+    if restart::is_restartable(container) || !gates.has(Change::NoRestartForResizeOfInitContainers)
+    {
         return;
     }
     for (index, policy) in policies.iter().enumerate() {

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::field::{Errors, Path};
 use super::names;
+use crate::quantity::Quantity;
 use crate::resources::{
-    PodResources, PodResourcesOptions, Quantity, ResourceList as Sums, ResourceName,
+    PodResources, PodResourcesOptions, ResourceList as Sums, ResourceName,
     aggregate_container_limits, aggregate_container_requests,
 };
 use crate::version::FeatureGates;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use k8s_openapi::api::core::v1;
 
 use super::field::{Errors, Path};
-use crate::version::{Feature, FeatureGates, KubernetesVersion};
+use crate::version::{Change, Feature, FeatureGates};
 
 /// The most rules one container may have.
 const MAX_RULES: usize = 20;
@@ -39,14 +39,6 @@ fn rules(container: &v1::Container) -> Vec<Rule<'_>> {
         }
     }
     rules
-}
-
-/// Takes the rules away, as the apiserver does where the gate is off.
-#[allow(unused_variables, reason = "API versions before 1.34 have no rules")]
-pub(super) fn drop_rules(container: &mut v1::Container) {
-    k8s_openapi::k8s_if_ge_1_34! {
-        container.restart_policy_rules = None;
-    }
 }
 
 /// Is this init container restartable?
@@ -83,7 +75,7 @@ pub(super) fn validate_init(
     if container.restart_policy.is_none() {
         // Unlike those of an app container, the rules of an init container without a policy are
         // not looked into; 1.34 overlooked even that the policy is missing.
-        if gates.version() >= KubernetesVersion::V1_35 {
+        if gates.has(Change::RestartRulesNeedPolicy) {
             validate_policy(container, path, errors);
         }
         return;

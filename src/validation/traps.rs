@@ -8,10 +8,11 @@ use core::fmt;
 use k8s_openapi::api::core::v1;
 use smol_str::SmolStr;
 
-use super::create::admitted;
 use super::restart::is_restartable;
+use crate::admission::admit;
+use crate::quantity::Quantity;
 use crate::resources::{
-    PodResources, PodResourcesOptions, QosClass, Quantity, ResourceName, compute_qos_class,
+    PodResources, PodResourcesOptions, QosClass, ResourceName, compute_qos_class,
     effective_init_requests,
 };
 use crate::version::FeatureGates;
@@ -121,7 +122,7 @@ impl fmt::Display for Trap {
 pub fn traps(pod: &v1::Pod, gates: FeatureGates) -> Vec<Trap> {
     let owned_by_job =
         pod.metadata.owner_references.iter().flatten().any(|owner| owner.kind == "Job");
-    let spec = admitted(pod, gates).spec.unwrap_or_default();
+    let spec = admit(pod, &gates).into_pod().spec.unwrap_or_default();
     let mut traps = Vec::new();
     let mut add = |field: String, kind| traps.push(Trap { field, kind });
     let init_containers = spec.init_containers.as_deref().unwrap_or_default();

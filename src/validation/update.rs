@@ -1,8 +1,9 @@
 //! A change to a pod (`ValidatePodUpdate`), and what it does to containers that run.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -10,11 +11,12 @@ use k8s_openapi::api::core::v1;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::create::{SPEC, admitted, validate_spec};
+use super::create::{SPEC, validate_spec};
 use super::field::{BadValue, Errors, Path, ValidationErrors};
 use super::{containers, restart};
-use crate::resources::Quantity;
-use crate::version::{FeatureGates, KubernetesVersion};
+use crate::admission::admit;
+use crate::quantity::Quantity;
+use crate::version::{Change, FeatureGates};
 
 /// What may be changed, as the apiserver lists it (`updatablePodSpecFields`).
 const UPDATABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -90,8 +92,8 @@ pub fn validate_update(
     new: &v1::Pod,
     gates: FeatureGates,
 ) -> Result<Vec<UpdateEffect>, ValidationErrors> {
-    let old = admitted(old, gates);
-    let new = admitted(&over_stored(&old, new), gates);
+    let old = admit(old, &gates).into_pod();
+    let new = admit(&over_stored(&old, new), &gates).into_pod();
     let (old, new) = (old.spec.unwrap_or_default(), new.spec.unwrap_or_default());
     let mut errors = Errors::default();
     validate_spec(&new, gates, &mut errors);
@@ -259,43 +261,73 @@ fn put_back_node_selector(old: &v1::PodSpec, masked: &mut v1::PodSpec, errors: &
     masked.node_selector.clone_from(&old.node_selector);
 }
 
-/// A spec as JSON in which what means the same looks the same: quantities in their canonical form,
-/// lists and maps without entries left out (`apiequality.Semantic`).
+/// A spec as JSON in which what means the same looks the same (`apiequality.Semantic` on the types
+/// that the apiserver works with): quantities in their canonical form; lists, maps and texts that are
+/// empty left out, and so are the false and the zero of fields that cannot be unset.
 fn comparable(spec: &v1::PodSpec) -> Value {
-    let mut spec = spec.clone();
-    let canonical =
-        |list: &mut BTreeMap<_, k8s_openapi::apimachinery::pkg::api::resource::Quantity>| {
-            for text in list.values_mut() {
-                if let Ok(quantity) = Quantity::try_from(&*text) {
-                    *text = quantity.into();
-                }
-            }
-        };
-    let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
-    let resources = containers.filter_map(|container| container.resources.as_mut());
-    for resources in resources.chain(&mut spec.resources) {
-        for list in [&mut resources.limits, &mut resources.requests] {
-            list.iter_mut().for_each(canonical);
-            *list = list.take().filter(|list| !list.is_empty());
+    let mut json = serde_json::to_value(spec).unwrap_or_default();
+    if let Some(fields) = json.as_object_mut() {
+        // Another name for `serviceAccountName`.
+        let alias = fields.remove("serviceAccount");
+        if let Some(alias) = alias
+            && fields.get("serviceAccountName").is_none_or(|name| name == "")
+        {
+            fields.insert("serviceAccountName".to_owned(), alias);
         }
     }
-    spec.overhead.iter_mut().for_each(canonical);
-    spec.overhead = spec.overhead.take().filter(|list| !list.is_empty());
-    spec.node_selector = spec.node_selector.take().filter(|selector| !selector.is_empty());
-    // A list without items is one that is absent; an object without fields may be a choice made.
-    let mut json = serde_json::to_value(&spec).unwrap_or_default();
-    drop_empty_lists(&mut json);
+    drop_unset("", &mut json);
     json
 }
 
-fn drop_empty_lists(value: &mut Value) {
+/// The fields that hold true or false and cannot be unset.
+const PLAIN_BOOLEANS: [&str; 7] =
+    ["hostIPC", "hostNetwork", "hostPID", "readOnly", "stdin", "stdinOnce", "tty"];
+/// The fields that hold a number and cannot be unset.
+const PLAIN_NUMBERS: [&str; 2] = ["hostPort", "initialDelaySeconds"];
+/// The fields that hold a quantity.
+const QUANTITIES: [&str; 2] = ["divisor", "sizeLimit"];
+/// The fields that hold a map of quantities.
+const QUANTITY_MAPS: [&str; 3] = ["limits", "overhead", "requests"];
+/// The fields that hold a map of texts.
+const TEXT_MAPS: [&str; 3] = ["matchLabels", "nodeSelector", "volumeAttributes"];
+
+fn drop_unset(name: &str, value: &mut Value) {
     match value {
+        // Every entry of a map of texts counts.
+        Value::Object(_) if TEXT_MAPS.contains(&name) => {}
         Value::Object(fields) => {
-            fields.retain(|_, field| !field.as_array().is_some_and(Vec::is_empty));
-            fields.values_mut().for_each(drop_empty_lists);
+            let quantities = QUANTITY_MAPS.contains(&name);
+            for (field, value) in fields.iter_mut() {
+                if quantities || QUANTITIES.contains(&field.as_str()) {
+                    make_canonical(value);
+                } else {
+                    drop_unset(field, value);
+                }
+            }
+            fields.retain(|field, value| match value {
+                Value::Array(items) => !items.is_empty(),
+                Value::String(text) => !text.is_empty(),
+                Value::Bool(false) => !PLAIN_BOOLEANS.contains(&field.as_str()),
+                Value::Number(number) => {
+                    number.as_i64() != Some(0) || !PLAIN_NUMBERS.contains(&field.as_str())
+                }
+                // An object without fields may be a choice made, a map without entries is none.
+                Value::Object(entries) => {
+                    !entries.is_empty()
+                        || !QUANTITY_MAPS.contains(&field.as_str())
+                            && !TEXT_MAPS.contains(&field.as_str())
+                }
+                _ => true,
+            });
         }
-        Value::Array(items) => items.iter_mut().for_each(drop_empty_lists),
+        Value::Array(items) => items.iter_mut().for_each(|item| drop_unset(name, item)),
         _ => {}
+    }
+}
+
+fn make_canonical(value: &mut Value) {
+    if let Some(quantity) = value.as_str().and_then(|text| text.parse::<Quantity>().ok()) {
+        *value = quantity.to_string().into();
     }
 }
 
@@ -350,7 +382,7 @@ fn effects(old: &v1::PodSpec, new: &v1::PodSpec, gates: FeatureGates) -> Vec<Upd
     };
     // Before 1.32 a restartable init container was not restarted for a new definition.
     let init = |container: &v1::Container| {
-        if restart::is_restartable(container) && gates.version() >= KubernetesVersion::V1_32 {
+        if restart::is_restartable(container) && gates.has(Change::SidecarRestartsForNewImage) {
             ImageEffect::RestartsContainer
         } else {
             ImageEffect::UsedAtNextStart

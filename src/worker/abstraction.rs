@@ -7,11 +7,11 @@ use smol_str::SmolStr;
 use super::PodWorker;
 use super::program::Program;
 use super::start::ImagePulls;
+use super::wake::NextSync;
 use crate::actions::PodActions;
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::status::{ContainerState, ContainerStatus, PodStatus};
 use crate::time::Timestamp;
-use crate::worker::NextSync;
 
 /// How a container's records are renamed and its restarts renumbered.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,12 @@
 //! Pods that the kubelet stops by itself.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::spec::PodSpec;
+use crate::event::Event;
+use crate::pod::PodSpec;
 use crate::status::{PodCondition, PodFailure, PodPhase, PodStatus, condition_type};
 use crate::version::Feature;
 
@@ -58,7 +61,8 @@ impl Eviction {
         }
     }
 
-    /// The node shuts down (`Terminated`).
+    /// The node shuts down (`Terminated`). The kubelet gives the grace of the pod's priority, and no
+    /// more than the pod's own.
     ///
     /// Source: `pkg/kubelet/nodeshutdown/nodeshutdown_manager.go`, v1.36.2.
     pub fn node_shutdown(grace_period_override_seconds: i64) -> Self {
@@ -73,6 +77,30 @@ impl Eviction {
             grace_period_override_seconds: Some(grace_period_override_seconds),
             keeps_success: true,
         }
+    }
+
+    /// The event of the eviction, recorded before the pod is stopped: Evicted or Preempting. A node
+    /// that shuts down tells its pods nothing.
+    pub fn event(&self) -> Option<Event> {
+        let message = self.failure.message.clone();
+        match self.failure.reason.as_str() {
+            "Evicted" => Some(Event::warning("Evicted", message)),
+            "Preempting" => Some(Event::warning("Preempting", message)),
+            _ => None,
+        }
+    }
+
+    /// How long whoever has evicted the pod waits until it has stopped: half as long again as its
+    /// grace, ten seconds at least. After that there is the event
+    /// [`ExceededGracePeriod`](Event::exceeded_grace_period), and the stop goes on.
+    ///
+    /// Source: `killPodNow`, `pkg/kubelet/pod_workers.go`, v1.36.3.
+    pub fn waits_for(&self, pod: &PodSpec) -> Duration {
+        let grace = self.grace_period_override_seconds;
+        let grace = grace.unwrap_or(pod.termination_grace_period_seconds());
+        let grace = u64::try_from(grace).unwrap_or(0);
+        // In whole seconds, as the kubelet reckons.
+        Duration::from_secs(grace.saturating_add(grace / 2).max(10))
     }
 
     /// Writes it into a status that has been generated already; the conditions of readiness follow

@@ -22,39 +22,41 @@ mod program;
 mod record;
 mod result;
 mod start;
+mod stop;
 mod wake;
 
 use alloc::vec::Vec;
 use core::hash::Hasher;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 #[cfg(feature = "fleet")]
 pub(crate) use abstraction::Renaming;
 pub use eviction::Eviction;
-pub use operation::{Failure, FailureKind, Operation, Outcome};
+pub use operation::{Failure, FailureKind, Notice, Operation, Outcome};
 pub use record::IllegalTransition;
 pub use result::{SyncAction, SyncError, SyncResult};
+use wake::BACK_OFF_PERIOD;
 #[cfg(feature = "fleet")]
 pub(crate) use wake::wake_after_errors;
 pub use wake::{NextSync, NextSyncReason};
 
-use crate::actions::{
-    ActionContext, PodActions, compute_pod_actions_into, restarting_all_containers,
-};
+use crate::actions::{ActionContext, PodActions, compute_pod_actions_into};
 use crate::backoff::{BackOff, BackOffKey, BackOffSettings};
 use crate::event::Event;
 use crate::fnv::Fnv1a;
 use crate::observation::Observation;
-use crate::spec::{ContainerIndex, PodIdentity, PodSpec};
+use crate::pod::{ContainerIndex, PodIdentity, PodSpec};
 use crate::status::{
     PodFailure, PodPhase, PodStatus, StartFailures, StatusInputs, generate_pod_status,
+    has_pod_initialized, restarting_all_containers, set_container_readiness, set_container_startup,
     terminate_pod,
 };
 use crate::termination::{GracePeriod, GraceRequest, pod_grace_period};
 use crate::time::Timestamp;
 use program::Program;
-use record::StatusRecord;
+use record::{Handover, StatusRecord};
 use start::ImagePulls;
 
 /// What a node sets for its pods.
@@ -119,12 +121,36 @@ pub enum WorkerError {
         /// What was recorded.
         outcome: Outcome,
     },
+    /// Something was noted that cannot come of the operation under way.
+    #[error("{notice:?} does not come of {operation:?}")]
+    UnexpectedNotice {
+        /// The operation under way, if there is one.
+        operation: Option<Operation>,
+        /// What was noted.
+        notice: Notice,
+    },
 }
 
 /// The memory of one pod, and the sync under way.
 ///
 /// Every call takes the pod's spec, which is not part of the memory: many pods can share one. All
 /// calls between two syncs must be given the same spec as the sync was.
+///
+/// The methods fall into three families.
+///
+/// - **Commands** tell the worker what happened outside of it: [`delete`](Self::delete),
+///   [`evict`](Self::evict). They can come at any time, change nothing by themselves, and are
+///   carried out by the next sync.
+/// - **The sync**: [`sync`](Self::sync) takes an observation, writes the status and decides. Then
+///   [`next_operation`](Self::next_operation) and [`record`](Self::record) take turns until there
+///   is no operation left. A sync that is given up midway is simply followed by the next one.
+/// - **Answers** never change anything. [`status`](Self::status), [`api_status`](Self::api_status),
+///   [`kind`](Self::kind) and [`actions`](Self::actions) are those of the last `sync`;
+///   [`results`](Self::results) and [`events`](Self::events) grow with each `record` and begin anew
+///   with each `sync`; [`next_sync`](Self::next_sync) counts once the sync has no operation left,
+///   and says when to come back.
+///
+/// # Examples
 ///
 /// ```
 /// use k8s_openapi::api::core::v1::Pod;
@@ -164,14 +190,21 @@ pub struct PodWorker {
     start_failures: StartFailures,
     deletion: Option<Deletion>,
     eviction: Option<Eviction>,
-    /// The grace in force since the pod began to be stopped.
+    /// Requests to stop that no sync has seen yet, in the order in which they came.
+    stop_requests: SmallVec<[GraceRequest; 1]>,
+    /// The grace in force since somebody asked the pod to stop.
     grace_period: Option<GracePeriod>,
     refused: bool,
+    /// The pod has been synced since the kubelet started: its probe workers are there.
+    was_synced: bool,
     /// A termination has been carried out to its end.
     stopped: bool,
+    /// By the API's status, the pod was past its init containers when it began to be stopped.
+    was_initialized: bool,
+    /// The deletion was known when the stop under way began.
+    stop_knows_deletion: bool,
     #[serde(skip)]
     actions: PodActions,
-    #[serde(skip)]
     program: Program,
     results: Vec<SyncResult>,
     events: Vec<Event>,
@@ -196,9 +229,13 @@ impl PodWorker {
             start_failures: StartFailures::default(),
             deletion: None,
             eviction: None,
+            stop_requests: SmallVec::new(),
             grace_period: None,
             refused: false,
+            was_synced: false,
             stopped: false,
+            was_initialized: false,
+            stop_knows_deletion: false,
             actions: PodActions::default(),
             program: Program::default(),
             results: Vec::new(),
@@ -224,26 +261,28 @@ impl PodWorker {
             }
             None => self.deletion = Some(deletion),
         }
+        self.request_stop(None);
     }
 
     /// The pod is to be stopped and fails: it is evicted, preempted, or its node shuts down.
+    ///
+    /// Of several evictions the status tells the last one, and the shortest grace counts. A stop
+    /// that is under way goes on with the grace that it began with; a later request has an effect
+    /// only if that stop fails and is tried again (`UpdatePod`, `acknowledgeTerminating`).
     pub fn evict(&mut self, eviction: Eviction) {
-        self.eviction.get_or_insert(eviction);
+        let override_seconds = eviction.grace_period_override_seconds;
+        self.eviction = Some(eviction);
+        self.request_stop(override_seconds);
+    }
+
+    fn request_stop(&mut self, override_seconds: Option<i64>) {
+        let deletion_grace_period_seconds = self.deletion.map(|d| d.grace_period_seconds);
+        self.stop_requests.push(GraceRequest { deletion_grace_period_seconds, override_seconds });
     }
 
     /// Was the pod asked to stop, by a deletion or an eviction?
     pub fn is_stopping(&self) -> bool {
         self.deletion.is_some() || self.eviction.is_some()
-    }
-
-    fn grace_request(&self) -> GraceRequest {
-        GraceRequest {
-            deletion_grace_period_seconds: self.deletion.map(|d| d.grace_period_seconds),
-            override_seconds: self
-                .eviction
-                .as_ref()
-                .and_then(|eviction| eviction.grace_period_override_seconds),
-        }
     }
 
     /// The request to delete the pod, if there is one.
@@ -254,16 +293,29 @@ impl PodWorker {
     /// Begins a sync: writes the status, then decides what is done.
     ///
     /// A sync that was under way is dropped, with the operation that it waits for; what was recorded
-    /// of it counts. What became of that operation is in the observation. Syncing more often than
+    /// of it counts. What became of that operation is in the observation. Only a stop that a living
+    /// pod's sync has begun is not dropped: unless the pod is to go as a whole by now, this goes on
+    /// with that stop and with what was to follow it, and writes no status. So syncing more often than
     /// needed is harmless.
+    ///
+    /// Instances of containers that the pod does not have ([`Observation::check`]) are not touched;
+    /// while one of them runs, the pod does not finish.
     pub fn sync(&mut self, pod: &PodSpec, observation: &Observation, now: Timestamp) {
+        if self.kind == SyncKind::Pod
+            && !self.is_stopping()
+            && self.goes_on_stopping(pod, observation)
+        {
+            return;
+        }
         self.results.clear();
         self.events.clear();
         self.program.clear();
         self.actions = PodActions::default();
         self.next_sync = NextSync::OnChange;
-        if self.kind == SyncKind::Pod && self.is_stopping() {
-            self.kind = SyncKind::Terminating;
+        // In the kubelet every two seconds (`HandlePodCleanups`).
+        self.crash_loop_back_off.collect_garbage(now);
+        if self.kind == SyncKind::Pod {
+            self.stop_if_due(pod, observation);
         }
         match self.kind {
             SyncKind::Pod => self.sync_living(pod, observation, now),
@@ -273,47 +325,79 @@ impl PodWorker {
         }
     }
 
+    /// A pod that somebody asked to stop, or that the API shows as ended, lives no more (`UpdatePod`
+    /// of the pod workers). One that a kubelet meets for the first time and that has ended in the
+    /// runtime too has been stopped before.
+    fn stop_if_due(&mut self, pod: &PodSpec, observation: &Observation) {
+        let has_ended = self.status.api.phase.is_terminal();
+        if !has_ended && !self.is_stopping() {
+            return;
+        }
+        self.was_initialized = has_pod_initialized(pod, &self.status.api);
+        self.kind = if has_ended && !self.was_synced && observation.is_at_rest() {
+            SyncKind::Terminated
+        } else {
+            SyncKind::Terminating
+        };
+        if !self.is_stopping() {
+            self.request_stop(None);
+        }
+    }
+
     /// `SyncPod`.
     fn sync_living(&mut self, pod: &PodSpec, observation: &Observation, now: Timestamp) {
+        let was_initialized = has_pod_initialized(pod, &self.status.api);
         let phase = self.write_status(pod, observation, false, now);
         if phase.is_terminal() {
+            self.was_initialized = was_initialized;
             self.kind = SyncKind::Terminating;
             self.next_sync = NextSync::Now;
             return;
         }
+        self.was_synced = true;
         let context = ActionContext {
             deletion_requested: self.deletion.is_some(),
             restart_all_containers: restarting_all_containers(pod, observation, &self.status.own),
         };
         compute_pod_actions_into(pod, observation, context, &mut self.actions);
         self.announce_sandbox_change();
-        self.program.load(pod, observation, &self.actions, self.grace_request());
+        self.program.load(pod, observation, &self.actions, GraceRequest::default());
         self.wake_at_deadline(pod);
     }
 
-    /// `SyncTerminatingPod`: stops everything; once nothing runs, tells how it ended.
+    /// `SyncTerminatingPod`: stops everything; once nothing runs, tells how it ended. A pod of which
+    /// something still runs is never told to have ended.
     fn sync_terminating(&mut self, pod: &PodSpec, observation: &Observation, now: Timestamp) {
-        if self.stopped {
+        if self.stopped && observation.has_running_instance() {
+            // The runtime said that everything had stopped. It is stopped again, a little later.
+            self.stopped = false;
+            self.next_sync = NextSync::At(now + BACK_OFF_PERIOD, NextSyncReason::Retry);
+        } else if self.stopped {
             self.write_status(pod, observation, true, now);
             self.kind = SyncKind::Terminated;
             self.next_sync = NextSync::Now;
         } else {
+            self.stop_knows_deletion = self.deletion.is_some();
             self.write_status(pod, observation, false, now);
-            let grace = pod_grace_period(pod, self.grace_request(), self.grace_period);
-            self.grace_period = Some(grace);
-            let request =
-                GraceRequest { override_seconds: Some(grace.seconds), ..self.grace_request() };
+            for request in core::mem::take(&mut self.stop_requests) {
+                self.grace_period = Some(pod_grace_period(pod, request, self.grace_period));
+            }
+            // A pod that ends by itself has the grace of its spec, also if that is none.
+            let request = GraceRequest {
+                override_seconds: self.grace_period.map(|grace| grace.seconds),
+                deletion_grace_period_seconds: None,
+            };
             self.program.load_termination(pod, observation, request);
         }
     }
 
     /// `SyncTerminatedPod`: the last status.
     fn sync_terminated(&mut self, pod: &PodSpec, observation: &Observation, now: Timestamp) {
-        let before = self.status.own.clone();
         self.write_status(pod, observation, true, now);
         let mut last = self.status.own.clone();
-        terminate_pod(pod, &before, &mut last);
-        self.refused |= self.status.write(pod, last, false, now).is_err();
+        terminate_pod(pod, self.was_initialized, &mut last);
+        let handover = Handover { could_have_running_containers: false, forced: true };
+        self.refused |= self.status.write(pod, last, handover, now).is_err();
         self.kind = SyncKind::Finished;
     }
 
@@ -326,14 +410,21 @@ impl PodWorker {
         pod_is_terminal: bool,
         now: Timestamp,
     ) -> PodPhase {
+        // The end of a stop is told by what was known of the pod when the stop began.
+        let deletion_requested = if pod_is_terminal && self.kind == SyncKind::Terminating {
+            self.stop_knows_deletion
+        } else {
+            self.deletion.is_some()
+        };
         let inputs = StatusInputs {
             pod,
             observation,
             earlier: &self.status.own,
             api: &self.status.api,
             start_failures: &self.start_failures,
-            deletion_requested: self.deletion.is_some(),
+            deletion_requested,
             pod_is_terminal,
+            probe_workers_made: self.was_synced,
             kubelet_started_at: self.settings.kubelet_started_at,
         };
         let deadline = self.deadline(pod).filter(|deadline| *deadline <= now);
@@ -345,9 +436,16 @@ impl PodWorker {
         {
             eviction.apply(pod, &mut status);
         }
+        if let Some(failure) = failure {
+            // `ShouldEvict` tells it each time that a status is made.
+            self.event(Event::normal("DeadlineExceeded", failure.message));
+        }
         let phase = status.phase;
-        let could_have_running_containers = self.kind != SyncKind::Terminated;
-        self.refused = self.status.write(pod, status, could_have_running_containers, now).is_err();
+        let handover = Handover {
+            could_have_running_containers: !pod_is_terminal,
+            forced: deletion_requested,
+        };
+        self.refused = self.status.write(pod, status, handover, now).is_err();
         phase
     }
 
@@ -376,6 +474,58 @@ impl PodWorker {
         now: Timestamp,
     ) -> Result<(), WorkerError> {
         self.take_outcome(pod, outcome, now)
+    }
+
+    /// The prober has another result for a container than before: `ready` and the conditions of
+    /// readiness follow at once, also while a sync is under way, and the pod is to be synced
+    /// (`SetContainerReadiness` of the status manager). An id that the status does not have, as of a
+    /// container that was just started, changes nothing.
+    pub fn set_container_readiness(
+        &mut self,
+        pod: &PodSpec,
+        container_id: &str,
+        ready: bool,
+        now: Timestamp,
+    ) {
+        let set =
+            |status: &mut PodStatus| set_container_readiness(pod, status, container_id, ready);
+        self.update_status(pod, set, now);
+    }
+
+    /// A startup probe has another result than before: `started` follows at once, the conditions
+    /// with the sync that is due now (`SetContainerStartup`).
+    pub fn set_container_startup(
+        &mut self,
+        pod: &PodSpec,
+        container_id: &str,
+        started: bool,
+        now: Timestamp,
+    ) {
+        let set = |status: &mut PodStatus| set_container_startup(status, container_id, started);
+        self.update_status(pod, set, now);
+    }
+
+    fn update_status(
+        &mut self,
+        pod: &PodSpec,
+        set: impl FnOnce(&mut PodStatus) -> bool,
+        now: Timestamp,
+    ) {
+        let mut status = self.status.own.clone();
+        if set(&mut status) {
+            let could_have_running_containers =
+                matches!(self.kind, SyncKind::Pod | SyncKind::Terminating);
+            let handover = Handover { could_have_running_containers, forced: false };
+            self.refused = self.status.write(pod, status, handover, now).is_err();
+        }
+    }
+
+    /// The API server holds this status of the pod now. What others have written counts from the next
+    /// sync on: conditions that are not the kubelet's (readiness gates among them), and a terminal
+    /// phase, which ends the pod. What the kubelet has written itself and others have changed is
+    /// written again.
+    pub fn set_api_status(&mut self, api_status: PodStatus) {
+        self.status.set_api(api_status);
     }
 
     /// What part of the pod's life the next sync belongs to.

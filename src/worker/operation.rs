@@ -1,15 +1,16 @@
 //! What a plan asks of the runtime, and what came of it.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::spec::ContainerIndex;
+use crate::pod::ContainerIndex;
 use crate::termination::TerminationPlan;
 
 /// One thing that the runtime is asked to do, in the kubelet's order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operation {
     /// Stop container instances side by side, in the order of the plan. Done when all of them have
@@ -54,7 +55,10 @@ pub enum Operation {
         /// that of its newest log, or 0 if it has no log either.
         restart_count: Option<u32>,
     },
-    /// Start the instance that was just created, its `postStart` hook included.
+    /// Start the instance that was just created, its `postStart` hook included. If the hook fails,
+    /// the instance is killed by
+    /// [`TerminationPlan::for_container`](crate::termination::TerminationPlan::for_container), with
+    /// the grace of its pod and its `preStop` hook.
     StartContainer {
         /// The container.
         container: ContainerIndex,
@@ -112,11 +116,15 @@ impl fmt::Display for Failure {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is done: of [`StopContainers`](Operation::StopContainers),
+    /// It is done: of [`StopContainers`](Operation::StopContainers) (all have stopped),
     /// [`StopPodSandbox`](Operation::StopPodSandbox),
     /// [`RemoveContainer`](Operation::RemoveContainer) and
     /// [`StartContainer`](Operation::StartContainer).
     Done,
+    /// What came of each stop of [`StopContainers`](Operation::StopContainers), in the order of
+    /// [`TerminationPlan::stops`](crate::termination::TerminationPlan::stops): `None` if the
+    /// container has stopped, else why it may still run.
+    Stopped(Vec<Option<Failure>>),
     /// The sandbox that [`RunPodSandbox`](Operation::RunPodSandbox) made.
     Sandbox(SmolStr),
     /// What [`CheckImage`](Operation::CheckImage) found.
@@ -128,6 +136,24 @@ pub enum Outcome {
     },
     /// The instance that [`CreateContainer`](Operation::CreateContainer) made.
     Created(SmolStr),
-    /// It failed.
+    /// It failed. Of [`StopContainers`](Operation::StopContainers): every container of the plan may
+    /// still run.
     Failed(Failure),
+}
+
+/// What the kubelet tells at once, while the operation is still under way, see
+/// [`PodWorker::note`](crate::PodWorker::note).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The instance of [`StartContainer`](Operation::StartContainer) has started; its `postStart`
+    /// hook is to be run.
+    Started,
+    /// The `postStart` hook has failed; the instance is killed for it.
+    PostStartHookFailed,
+    /// The `preStop` hook of a container of [`StopContainers`](Operation::StopContainers) has
+    /// failed: the position of its stop in the plan. The container is stopped all the same. Of
+    /// [`StartContainer`](Operation::StartContainer), where the instance is killed for its `postStart`
+    /// hook: 0.
+    PreStopHookFailed(usize),
 }

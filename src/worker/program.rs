@@ -3,51 +3,64 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
+use super::operation::{Failure, Notice, Operation, Outcome};
+use super::result::{SyncAction, SyncError, SyncResult};
 use super::start::StartStep;
-use super::{
-    Failure, NextSync, Operation, Outcome, PodWorker, SyncAction, SyncError, SyncResult,
-    WorkerError,
-};
+use super::stop::StopPurpose;
+use super::wake::NextSync;
+use super::{PodWorker, WorkerError};
 use crate::actions::PodActions;
 use crate::event::Event;
-use crate::observation::{ContainerInstance, InstanceState, Observation};
-use crate::spec::{ContainerIndex, ContainerKind, PodSpec};
+use crate::observation::{ContainerInstance, InstanceState, Observation, StrayInstance};
+use crate::pod::{ContainerIndex, ContainerKind, PodSpec};
 use crate::status::{PodCondition, condition_type};
 use crate::termination::{GraceRequest, TerminationPlan};
 use crate::time::Timestamp;
-use crate::version::KubernetesVersion;
+use crate::version::Change;
 
 /// What is still to be done in the sync under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Program {
-    steps: VecDeque<Step>,
+    pub(super) steps: VecDeque<Step>,
     /// What the runtime was asked for and has not answered yet.
-    under_way: Option<UnderWay>,
+    pub(super) under_way: Option<UnderWay>,
+    /// The runtime was asked for something.
+    begun: bool,
+    /// Why the last of the sandboxes that could not be stopped could not.
+    pub(super) sandbox_failure: Option<Failure>,
     /// The sandbox in which containers are created.
     pub(super) sandbox_id: SmolStr,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct UnderWay {
-    operation: Operation,
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct UnderWay {
+    pub(super) operation: Operation,
     began: Timestamp,
+    /// Its container has started, or its hook has failed, and that was told.
+    pub(super) told: Option<Notice>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Step {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Step {
     /// Stop containers, for reasons that the events tell.
     StopContainers {
         plan: TerminationPlan,
         messages: Vec<SmolStr>,
-        report: bool,
+        purpose: StopPurpose,
+    },
+    /// An instance runs whose name the pod does not have: the kubelet does not know how to stop it.
+    StrayRuns {
+        name: SmolStr,
+        id: SmolStr,
     },
     StopSandbox {
         id: SmolStr,
     },
-    /// All sandboxes have been stopped.
-    SandboxesStopped,
+    /// Every sandbox was asked to stop.
+    SandboxesStopped(StopPurpose),
     /// `report`: the removal is one of the sync's results.
     Remove {
         container: ContainerIndex,
@@ -69,12 +82,41 @@ impl Program {
     pub(super) fn clear(&mut self) {
         self.steps.clear();
         self.under_way = None;
+        self.begun = false;
+        self.sandbox_failure = None;
         self.sandbox_id = SmolStr::default();
+    }
+
+    /// Containers or sandboxes are being stopped: the runtime was asked to, and has not answered.
+    pub(super) fn is_stopping(&self) -> bool {
+        let stops = |step: &Step| {
+            matches!(
+                step,
+                Step::StopContainers { .. }
+                    | Step::StrayRuns { .. }
+                    | Step::StopSandbox { .. }
+                    | Step::SandboxesStopped(_)
+            )
+        };
+        self.begun && self.steps.front().is_some_and(stops)
     }
 
     /// Is there nothing left to do?
     pub(super) fn is_over(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Is every container that is still to be dealt with one of this pod?
+    pub(super) fn fits(&self, pod: &PodSpec) -> bool {
+        let containers = pod.containers().len();
+        self.steps.iter().all(|step| match step {
+            Step::StopContainers { plan, .. } => {
+                plan.stops().iter().all(|stop| stop.container.slot() < containers)
+            }
+            Step::Remove { container, .. } => container.slot() < containers,
+            Step::Start(start) => start.container().slot() < containers,
+            _ => true,
+        })
     }
 
     /// The steps of `SyncPod`: kills, removals, pruning, sandbox, ephemeral, init, app containers.
@@ -86,17 +128,17 @@ impl Program {
         request: GraceRequest,
     ) {
         self.sandbox_id = actions.sandbox_id.clone();
-        if actions.kill_pod.is_some() && actions.containers_to_reset.is_empty() {
-            self.load_kill_pod(pod, observation, request, true);
+        if actions.kill_pod.is_some() {
+            self.load_kill_pod(pod, observation, request, StopPurpose::KillPod);
             if actions.create_sandbox {
                 self.load_purge(pod, observation);
             }
         } else {
             self.load_kills(pod, observation, actions, request);
             self.load_resets(pod, observation, actions);
-        }
-        if !actions.containers_to_reset.is_empty() {
-            return;
+            if !actions.containers_to_reset.is_empty() {
+                return;
+            }
         }
         self.load_prune(pod, observation, actions);
         if actions.create_sandbox {
@@ -116,31 +158,35 @@ impl Program {
         observation: &Observation,
         request: GraceRequest,
     ) {
-        self.load_kill_pod(pod, observation, request, false);
+        self.load_kill_pod(pod, observation, request, StopPurpose::Terminate);
         self.steps.push_back(Step::Stopped);
     }
 
-    /// `killPodWithSyncResult`: every container that runs, then every sandbox. Stray instances end
-    /// with their sandbox.
+    /// `killPodWithSyncResult`: every container that runs, then every sandbox, whatever comes of the
+    /// containers. Stray instances end with their sandbox; that they run is an error all the same.
     fn load_kill_pod(
         &mut self,
         pod: &PodSpec,
         observation: &Observation,
         request: GraceRequest,
-        report: bool,
+        purpose: StopPurpose,
     ) {
         let plan = TerminationPlan::for_observed(pod, observation, request);
         if !plan.stops().is_empty() {
             let names = plan.stops().iter().map(|stop| pod.container(stop.container).name());
             let messages = names.map(|name| format_smolstr!("Stopping container {name}")).collect();
-            self.steps.push_back(Step::StopContainers { plan, messages, report });
+            self.steps.push_back(Step::StopContainers { plan, messages, purpose });
+        }
+        for StrayInstance { name, instance } in observation.strays() {
+            if instance.is_running() {
+                let (name, id) = (name.clone(), instance.id.clone());
+                self.steps.push_back(Step::StrayRuns { name, id });
+            }
         }
         for sandbox in observation.sandboxes() {
             self.steps.push_back(Step::StopSandbox { id: sandbox.id.clone() });
         }
-        if report {
-            self.steps.push_back(Step::SandboxesStopped);
-        }
+        self.steps.push_back(Step::SandboxesStopped(purpose));
     }
 
     /// Single containers that are killed while the pod goes on, by name, restartable init
@@ -169,7 +215,7 @@ impl Program {
                     request,
                 ),
                 messages: Vec::from([kill.message(pod).to_smolstr()]),
-                report: true,
+                purpose: StopPurpose::KillContainer,
             });
         }
     }
@@ -188,7 +234,7 @@ impl Program {
                 self.steps.push_back(Step::StopContainers {
                     plan: TerminationPlan::for_container(pod, reset.container, id, None, request),
                     messages: Vec::from([SmolStr::new_static("killing")]),
-                    report: false,
+                    purpose: StopPurpose::Reset,
                 });
             }
             self.steps.push_back(Step::Remove {
@@ -256,9 +302,21 @@ impl PodWorker {
                     Some(Operation::StopContainers(plan))
                 }
                 Step::StopSandbox { id } => Some(Operation::StopPodSandbox { sandbox_id: id }),
-                Step::SandboxesStopped => {
-                    let uid = pod.identity().uid.clone();
-                    self.report(SyncAction::KillPodSandbox, uid, None);
+                Step::StrayRuns { name, id } => {
+                    let identity = pod.identity();
+                    let message = format_smolstr!(
+                        "failed to get containerSpec {name:?} (id={id:?}) in pod \"{identity}\" \
+                         when killing container for reason \"\""
+                    );
+                    let error = SyncError::new("KillContainerError", message);
+                    self.report(SyncAction::KillContainer, name, Some(error));
+                    None
+                }
+                Step::SandboxesStopped(purpose) => {
+                    if !self.sandboxes_stopped(pod, purpose) {
+                        self.program.steps.clear();
+                        break;
+                    }
                     None
                 }
                 Step::Remove { container, id, keep_log, .. } => {
@@ -282,8 +340,9 @@ impl PodWorker {
             match operation {
                 None => drop(self.program.steps.pop_front()),
                 Some(operation) => {
+                    self.program.begun = true;
                     self.program.under_way =
-                        Some(UnderWay { operation: operation.clone(), began: now });
+                        Some(UnderWay { operation: operation.clone(), began: now, told: None });
                     return Some(operation);
                 }
             }
@@ -306,21 +365,20 @@ impl PodWorker {
             let operation = under_way.operation.clone();
             return Err(WorkerError::UnexpectedOutcome { operation, outcome });
         }
-        let UnderWay { operation, began } = under_way.clone();
+        let UnderWay { operation, began, told } = under_way.clone();
         self.program.under_way = None;
         let Some(step) = self.program.steps.front().cloned() else { return Ok(()) };
         match step {
             Step::Start(start) => {
-                self.end_start_step(pod, start, &operation, outcome, (began, now));
+                self.end_start_step(pod, start, &operation, outcome, told, (began, now));
                 return Ok(());
             }
-            Step::StopContainers { plan, report, .. } => {
-                self.containers_stopped(pod, &plan, report, outcome);
+            Step::StopContainers { plan, purpose, .. } => {
+                self.containers_stopped(pod, plan.stops(), purpose, outcome);
             }
             Step::StopSandbox { .. } => {
                 if let Outcome::Failed(failure) = outcome {
-                    let uid = pod.identity().uid.clone();
-                    self.fail(SyncAction::KillPodSandbox, uid, "KillPodSandboxError", failure);
+                    self.program.sandbox_failure = Some(failure);
                 }
             }
             Step::Remove { container, report, .. } => {
@@ -328,30 +386,13 @@ impl PodWorker {
             }
             Step::RunSandbox { .. } => self.sandbox_run(pod, outcome, now),
             // These ask for nothing.
-            Step::SandboxesStopped | Step::AllRemoved | Step::Stopped => {}
+            Step::StrayRuns { .. }
+            | Step::SandboxesStopped(_)
+            | Step::AllRemoved
+            | Step::Stopped => {}
         }
         self.program.steps.pop_front();
         Ok(())
-    }
-
-    fn containers_stopped(
-        &mut self,
-        pod: &PodSpec,
-        plan: &TerminationPlan,
-        report: bool,
-        outcome: Outcome,
-    ) {
-        for stop in plan.stops() {
-            let name = pod.container(stop.container).name().clone();
-            match &outcome {
-                Outcome::Failed(failure) => {
-                    let failure = failure.clone();
-                    self.fail(SyncAction::KillContainer, name, "KillContainerError", failure);
-                }
-                _ if report => self.report(SyncAction::KillContainer, name, None),
-                _ => {}
-            }
-        }
     }
 
     fn container_removed(
@@ -380,15 +421,23 @@ impl PodWorker {
             Outcome::Sandbox(id) => {
                 self.program.sandbox_id = id;
                 self.report(SyncAction::CreatePodSandbox, target, None);
-                if pod.gates().version() >= KubernetesVersion::V1_36 {
+                if pod.gates().has(Change::ReadyToStartWithSandbox) {
                     let ready =
                         PodCondition::new(condition_type::POD_READY_TO_START_CONTAINERS, true);
                     self.status.set_condition(ready, now);
                 }
             }
+            // The sandbox of a pod that is to go meanwhile often cannot be made, and need not be.
+            Outcome::Failed(_) if self.is_stopping() => {
+                self.report(SyncAction::CreatePodSandbox, target, None);
+                self.end_sync();
+            }
             Outcome::Failed(failure) => {
                 let message = format_smolstr!("Failed to create pod sandbox: {failure}");
                 self.event(Event::warning("FailedCreatePodSandBox", message));
+                let message =
+                    format_smolstr!("Failed to create sandbox for pod {target:?}: {failure}");
+                let failure = Failure { message, ..failure };
                 self.fail(SyncAction::CreatePodSandbox, target, "CreatePodSandboxError", failure);
             }
             _ => {}
@@ -417,12 +466,7 @@ impl PodWorker {
         reason: &'static str,
         failure: Failure,
     ) {
-        let error = SyncError {
-            reason: SmolStr::new_static(reason),
-            message: failure.message,
-            back_off_expires: None,
-        };
-        self.report(action, target, Some(error));
+        self.report(action, target, Some(SyncError::new(reason, failure.message)));
         self.end_sync();
     }
 
@@ -455,6 +499,10 @@ impl PodWorker {
 fn fits(operation: &Operation, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) => true,
+        Outcome::Stopped(each) => match operation {
+            Operation::StopContainers(plan) => plan.stops().len() == each.len(),
+            _ => false,
+        },
         Outcome::Done => matches!(
             operation,
             Operation::StopContainers(_)

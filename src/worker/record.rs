@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::actions::restart_verdict;
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::status::{
-    ConditionStatus, PodCondition, PodStatus, condition_type, is_owned_by_kubelet,
+    ContainerState, PodCondition, PodStatus, condition_type, is_owned_by_kubelet,
+    readiness_of_terminal_phase,
 };
 use crate::time::Timestamp;
-use crate::version::KnownBug;
+use crate::version::{Feature, KnownBug};
 
 /// A container of a written status may not be shown as running again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,17 @@ use crate::version::KnownBug;
 pub struct IllegalTransition {
     /// The container.
     pub container: SmolStr,
+}
+
+/// How a status is handed to the status manager.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handover {
+    /// Containers may still run by the time it is sent, so that the API keeps its phase
+    /// (`PodCouldHaveRunningContainers`). At the end of a stop they do not: what that writes is
+    /// sent when the pod counts as terminated already.
+    pub(super) could_have_running_containers: bool,
+    /// It is sent even if it does not differ from the record.
+    pub(super) forced: bool,
 }
 
 /// The status in its two copies.
@@ -38,6 +50,15 @@ impl StatusRecord {
         Self { own: api.clone(), api, written: true }
     }
 
+    /// The API holds another status than was written here.
+    pub(super) fn set_api(&mut self, api: PodStatus) {
+        if self.written {
+            self.api = api;
+        } else {
+            *self = Self::from_api(api);
+        }
+    }
+
     /// Writes a status: completes its times, and refuses an illegal transition, after which
     /// everything stays as it was.
     ///
@@ -46,7 +67,7 @@ impl StatusRecord {
         &mut self,
         pod: &PodSpec,
         mut status: PodStatus,
-        could_have_running_containers: bool,
+        handover: Handover,
         now: Timestamp,
     ) -> Result<(), IllegalTransition> {
         if self.written && pod.gates().has_bug(KnownBug::StatusDroppedWhileInitRunsAgain) {
@@ -55,7 +76,15 @@ impl StatusRecord {
         status.start_time = self.own.start_time.or(Some(now.truncate_to_second()));
         status.set_transition_times(&self.own, now);
         normalize(pod, &mut status);
-        self.api = merge_into_api(&self.api, &status, could_have_running_containers, now);
+        // A status that says nothing new is not sent. It matters only here: while containers may run,
+        // what would be sent is what the API holds.
+        if !handover.could_have_running_containers
+            && !handover.forced
+            && says_same(&self.own, &status)
+        {
+            return Ok(());
+        }
+        self.api = merge_into_api(&self.api, &status, handover.could_have_running_containers, now);
         self.own = status;
         self.written = true;
         Ok(())
@@ -90,14 +119,14 @@ fn check_container_state_transitions(
     old: &PodStatus,
     new: &PodStatus,
 ) -> Result<(), IllegalTransition> {
-    use crate::spec::{ContainerKind, RestartPolicy};
+    use crate::pod::{ContainerKind, RestartPolicy};
     if pod.restart_policy() == RestartPolicy::Always || pod.can_restart_all_containers() {
         return Ok(());
     }
     let may_restart = |index, exit_code| {
         let container = pod.container(index);
         (pod.restart_policy() == RestartPolicy::OnFailure && exit_code != 0)
-            || (pod.enabled(crate::Feature::ContainerRestartRules)
+            || (pod.enabled(Feature::ContainerRestartRules)
                 && restart_verdict(pod, container, exit_code).0)
     };
     let lists = [
@@ -160,6 +189,46 @@ fn truncate(time: &mut Option<Timestamp>) {
     *time = time.map(Timestamp::truncate_to_second);
 }
 
+/// Do two statuses of a pod that is being stopped say the same (`isPodStatusByKubeletEqual`)? Texts
+/// and times need no look: they change only together with a state.
+fn says_same(old: &PodStatus, new: &PodStatus) -> bool {
+    fn pairs<'a, T>(old: &'a [T], new: &'a [T]) -> Option<impl Iterator<Item = (&'a T, &'a T)>> {
+        (old.len() == new.len()).then(|| old.iter().zip(new))
+    }
+    let conditions = pairs(&old.conditions, &new.conditions);
+    let containers = [
+        pairs(&old.init_container_statuses, &new.init_container_statuses),
+        pairs(&old.container_statuses, &new.container_statuses),
+        pairs(&old.ephemeral_container_statuses, &new.ephemeral_container_statuses),
+    ];
+    (old.phase, &old.reason) == (new.phase, &new.reason)
+        && conditions.is_some_and(|mut pairs| {
+            pairs.all(|(old, new)| {
+                (&old.condition_type, old.status, &old.reason)
+                    == (&new.condition_type, new.status, &new.reason)
+            })
+        })
+        && containers.into_iter().all(|pairs| {
+            pairs.is_some_and(|mut pairs| {
+                pairs.all(|(old, new)| {
+                    (&old.container_id, old.restart_count, old.ready, old.started)
+                        == (&new.container_id, new.restart_count, new.ready, new.started)
+                        && same_state(&old.state, &new.state)
+                        && same_state(&old.last_termination_state, &new.last_termination_state)
+                })
+            })
+        })
+}
+
+fn same_state(old: &ContainerState, new: &ContainerState) -> bool {
+    let waiting = |state: &ContainerState| state.waiting.as_ref().map(|of| of.reason.clone());
+    let ended = |state: &ContainerState| {
+        state.terminated.as_ref().map(|ended| (ended.exit_code, ended.reason.clone()))
+    };
+    (waiting(old), old.running.is_some(), ended(old))
+        == (waiting(new), new.running.is_some(), ended(new))
+}
+
 /// The API server's copy after a write: the old phase, reason and message stay while containers
 /// may run, and foreign conditions come first.
 ///
@@ -177,32 +246,51 @@ fn merge_into_api(
         merged.reason = api.reason.clone();
         merged.message = api.message.clone();
     }
-    let written_by_kubelet = |condition: &&PodCondition| {
-        is_owned_by_kubelet(&condition.condition_type)
-            || (condition.condition_type == condition_type::DISRUPTION_TARGET
-                // Shown only together with the phase that it explains.
-                && !(becomes_terminal && could_have_running_containers))
-    };
     let mut conditions: Vec<PodCondition> = api
         .conditions
         .iter()
         .filter(|condition| !is_owned_by_kubelet(&condition.condition_type))
         .cloned()
         .collect();
-    for condition in new.conditions.iter().filter(written_by_kubelet) {
-        conditions.retain(|old| old.condition_type != condition.condition_type);
-        conditions.push(condition.clone());
-    }
-    if merged.phase.is_terminal() {
-        for condition in &mut conditions {
-            let ready = condition.condition_type == condition_type::READY
-                || condition.condition_type == condition_type::CONTAINERS_READY;
-            if ready && condition.status == ConditionStatus::True {
-                condition.status = ConditionStatus::False;
-                condition.last_transition_time = Some(now.truncate_to_second());
-            }
+    for condition in &new.conditions {
+        if is_owned_by_kubelet(&condition.condition_type) {
+            conditions.push(condition.clone());
+        } else if condition.condition_type == condition_type::DISRUPTION_TARGET
+            // Shown only together with the phase that it explains, and dated by that.
+            && becomes_terminal
+            && !could_have_running_containers
+        {
+            replace_or_append(&mut conditions, condition.clone(), now);
         }
     }
     merged.conditions = conditions;
+    let is_ready = [condition_type::READY, condition_type::CONTAINERS_READY]
+        .into_iter()
+        .any(|condition_type| merged.is_condition_true(condition_type));
+    if merged.phase.is_terminal() && is_ready {
+        for condition_type in [condition_type::CONTAINERS_READY, condition_type::READY] {
+            let not_ready = readiness_of_terminal_phase(condition_type, merged.phase);
+            replace_or_append(&mut merged.conditions, not_ready, now);
+        }
+    }
     merged
+}
+
+/// Puts a condition where the list has one of its type, dated `now` or, if it has not changed, as
+/// that one (`UpdatePodCondition`).
+fn replace_or_append(
+    conditions: &mut Vec<PodCondition>,
+    mut condition: PodCondition,
+    now: Timestamp,
+) {
+    condition.last_transition_time = Some(now.truncate_to_second());
+    match conditions.iter_mut().find(|old| old.condition_type == condition.condition_type) {
+        Some(old) => {
+            if old.status == condition.status {
+                condition.last_transition_time = old.last_transition_time;
+            }
+            *old = condition;
+        }
+        None => conditions.push(condition),
+    }
 }

@@ -49,6 +49,13 @@ pub struct SyncError {
     pub back_off_expires: Option<Timestamp>,
 }
 
+impl SyncError {
+    /// An error that says nothing of a back-off.
+    pub(super) fn new(reason: &'static str, message: SmolStr) -> Self {
+        Self { reason: SmolStr::new_static(reason), message, back_off_expires: None }
+    }
+}
+
 /// One thing that was tried in a sync (`kubecontainer.SyncResult`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SyncResult {

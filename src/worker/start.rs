@@ -7,19 +7,21 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
-use super::{Failure, FailureKind, Operation, Outcome, PodWorker, SyncAction, SyncError};
+use super::PodWorker;
+use super::operation::{Failure, FailureKind, Notice, Operation, Outcome};
+use super::result::{SyncAction, SyncError};
 use crate::backoff::{BackOff, BackOffKey, BackOffSettings};
 use crate::event::Event;
 use crate::fnv::Fnv1a;
 use crate::go_duration::GoDuration;
 use crate::observation::{ContainerInstance, Observation};
-use crate::spec::{ContainerIndex, ImagePullPolicy, PodSpec};
+use crate::pod::{ContainerIndex, ImagePullPolicy, PodSpec};
 use crate::status::StartFailure;
 use crate::time::Timestamp;
-use crate::version::{Feature, KubernetesVersion};
+use crate::version::{Change, Feature};
 
 /// How far the start of a container has come.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum StartStage {
     BackOff,
     Image,
@@ -29,7 +31,7 @@ enum StartStage {
 }
 
 /// The start of one container.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct StartStep {
     container: ContainerIndex,
     /// The end of its newest instance that has exited: what back-off counts from.
@@ -51,6 +53,10 @@ impl StartStep {
             restart_count: instances.first().map(|newest| newest.restart_count.saturating_add(1)),
             stage: StartStage::BackOff,
         }
+    }
+
+    pub(super) fn container(&self) -> ContainerIndex {
+        self.container
     }
 
     fn at(&self, stage: StartStage) -> Self {
@@ -139,17 +145,35 @@ impl PodWorker {
         }
     }
 
-    /// Takes the outcome of a stage; `times`: when it began and when it ended.
+    /// Takes the outcome of a stage; `told`: what was told of it before; `times`: when it began and
+    /// when it ended.
     pub(super) fn end_start_step(
         &mut self,
         pod: &PodSpec,
         start: StartStep,
         operation: &Operation,
         outcome: Outcome,
+        told: Option<Notice>,
         (began, now): (Timestamp, Timestamp),
     ) {
         let container = start.container;
         match (operation, outcome) {
+            (_, Outcome::Failed(failure)) if failure.kind == FailureKind::PostStartHook => {
+                self.tell_start(pod, container, told, Notice::PostStartHookFailed);
+                let reason = failure_reason(operation, failure.kind);
+                self.container_start_failed(
+                    pod,
+                    container,
+                    SyncError::new(reason, failure.message),
+                );
+            }
+            // Who pulls in any case need not know whether the image is there.
+            (Operation::CheckImage { .. }, Outcome::Failed(failure))
+                if failure.kind != FailureKind::InvalidImageName
+                    && pod.container(container).image_pull_policy() == ImagePullPolicy::Always =>
+            {
+                self.replace_step(start.at(StartStage::Pull));
+            }
             (_, Outcome::Failed(failure)) => {
                 self.start_stage_failed(pod, container, operation, failure, now);
             }
@@ -166,10 +190,7 @@ impl PodWorker {
                 self.replace_step(start.at(StartStage::Start(id)));
             }
             _ => {
-                self.event(
-                    Event::normal("Started", created_text(pod, container, "Started"))
-                        .about(container),
-                );
+                self.tell_start(pod, container, told, Notice::Started);
                 self.start_failures.remove(container);
                 let name = pod.container(container).name().clone();
                 self.report(SyncAction::StartContainer, name, None);
@@ -227,7 +248,7 @@ impl PodWorker {
                     "Container image \"{image}\" is not present with pull policy of Never"
                 );
                 self.event(Event::warning("ErrImageNeverPull", message.clone()).about(container));
-                self.image_failed(pod, container, error("ErrImageNeverPull", message));
+                self.image_failed(pod, container, SyncError::new("ErrImageNeverPull", message));
             }
             (ImagePullPolicy::Always, _) | (ImagePullPolicy::IfNotPresent, false) => {
                 self.replace_step(start.at(StartStage::Pull));
@@ -253,7 +274,7 @@ impl PodWorker {
             None => text.clone(),
         };
         self.event(Event::normal("BackOff", text).about(container));
-        Err(error("ImagePullBackOff", message))
+        Err(SyncError::new("ImagePullBackOff", message))
     }
 
     fn image_pulled(
@@ -270,7 +291,7 @@ impl PodWorker {
         let mut message = format_smolstr!(
             "Successfully pulled image \"{image}\" in {took} ({took} including waiting)"
         );
-        if pod.gates().version() >= KubernetesVersion::V1_30 {
+        if pod.gates().has(Change::PulledTellsImageSize) {
             message = format_smolstr!("{message}. Image size: {size} bytes.");
         }
         self.event(Event::normal("Pulled", message).about(container));
@@ -297,23 +318,16 @@ impl PodWorker {
                     _ => format_smolstr!("Failed to inspect image \"\": {failure}"),
                 };
                 self.event(Event::warning("InspectFailed", message.clone()).about(container));
-                self.image_failed(pod, container, error(reason, message));
+                self.image_failed(pod, container, SyncError::new(reason, message));
             }
             Operation::PullImage { .. } => {
-                let message = match failure.kind {
-                    FailureKind::RegistryUnavailable => format_smolstr!(
-                        "image pull failed for {image} because the registry is unavailable{failure}"
-                    ),
-                    FailureKind::SignatureValidationFailed => format_smolstr!(
-                        "image pull failed for {image} because the signature validation failed{failure}"
-                    ),
-                    _ => failure.message,
-                };
-                let event = format_smolstr!("Failed to pull image \"{image}\": {message}");
+                // The event has the runtime's own words.
+                let (said, message) = pull_failure(image, failure);
+                let event = format_smolstr!("Failed to pull image \"{image}\": {said}");
                 self.event(Event::warning("Failed", event).about(container));
                 let key = ImagePulls::key(pod, container);
                 self.image_pulls.failed(key, format_smolstr!("{reason}: {message}"), now);
-                self.image_failed(pod, container, error(reason, message));
+                self.image_failed(pod, container, SyncError::new(reason, message));
             }
             _ => {
                 let event = match failure.kind {
@@ -325,14 +339,44 @@ impl PodWorker {
                         "Failed",
                         format_smolstr!("Internal PreStartContainer hook failed: {failure}"),
                     ),
-                    FailureKind::PostStartHook => {
-                        Event::warning("FailedPostStartHook", "PostStartHook failed")
-                    }
                     _ => Event::warning("Failed", format_smolstr!("Error: {failure}")),
                 };
-                self.event(event.about(container));
-                self.container_start_failed(pod, container, error(reason, failure.message));
+                let mut event = event.about(container);
+                if let Operation::StartContainer { id, .. } = operation {
+                    // Ids are taken out, so that equal events are counted (`recordContainerEvent`).
+                    let id = id.rsplit("://").next().unwrap_or(id);
+                    if !id.is_empty() {
+                        let name = pod.container(container).name();
+                        event.message = event.message.replace(id, name).into();
+                    }
+                }
+                self.event(event);
+                self.container_start_failed(
+                    pod,
+                    container,
+                    SyncError::new(reason, failure.message),
+                );
             }
+        }
+    }
+
+    /// Tells that a container has started, and that its hook has failed, as far as that was not told
+    /// before.
+    pub(super) fn tell_start(
+        &mut self,
+        pod: &PodSpec,
+        container: ContainerIndex,
+        told: Option<Notice>,
+        notice: Notice,
+    ) {
+        if told.is_none() {
+            let text = created_text(pod, container, "Started");
+            self.event(Event::normal("Started", text).about(container));
+        }
+        if notice == Notice::PostStartHookFailed && told != Some(Notice::PostStartHookFailed) {
+            let failed = Event::warning("FailedPostStartHook", "PostStartHook failed");
+            self.event(failed.about(container));
+            self.event(Event::normal("Killing", "FailedPostStartHook").about(container));
         }
     }
 
@@ -358,8 +402,21 @@ impl PodWorker {
     }
 }
 
-fn error(reason: &'static str, message: SmolStr) -> SyncError {
-    SyncError { reason: SmolStr::new_static(reason), message, back_off_expires: None }
+/// What the runtime said of a pull that failed, and what the container waits for
+/// (`evalCRIPullErr`). The name of the error may stand before the runtime's words or not.
+fn pull_failure(image: &str, failure: Failure) -> (SmolStr, SmolStr) {
+    let (name, why) = match failure.kind {
+        FailureKind::RegistryUnavailable => ("RegistryUnavailable", "the registry is unavailable"),
+        FailureKind::SignatureValidationFailed => {
+            ("SignatureValidationFailed", "the signature validation failed")
+        }
+        _ => return (failure.message.clone(), failure.message),
+    };
+    let words = failure.message.strip_prefix(name).unwrap_or(&failure.message);
+    (
+        format_smolstr!("{name}{words}"),
+        format_smolstr!("image pull failed for {image} because {why}{words}"),
+    )
 }
 
 /// The error's word, by what was tried and how it failed.
@@ -382,14 +439,13 @@ fn failure_reason(operation: &Operation, kind: FailureKind) -> &'static str {
 /// The texts of `Created` and `Started`, which have changed twice.
 fn created_text(pod: &PodSpec, container: ContainerIndex, verb: &str) -> SmolStr {
     let name = pod.container(container).name();
-    match pod.gates().version() {
-        version if version >= KubernetesVersion::V1_35 => {
-            let verb = if verb == "Created" { "created" } else { "started" };
-            format_smolstr!("Container {verb}")
-        }
-        version if version >= KubernetesVersion::V1_31 && verb == "Created" => {
-            format_smolstr!("{verb} container: {name}")
-        }
-        _ => format_smolstr!("{verb} container {name}"),
+    let gates = pod.gates();
+    if gates.has(Change::EventsDoNotNameTheContainer) {
+        let verb = if verb == "Created" { "created" } else { "started" };
+        format_smolstr!("Container {verb}")
+    } else if gates.has(Change::CreatedHasColon) && verb == "Created" {
+        format_smolstr!("{verb} container: {name}")
+    } else {
+        format_smolstr!("{verb} container {name}")
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::PodWorker;
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::time::Timestamp;
 use crate::version::KnownBug;
 
@@ -36,7 +36,7 @@ pub enum NextSyncReason {
 }
 
 /// How long the kubelet waits after an error that says nothing of its own (`backOffPeriod`).
-const BACK_OFF_PERIOD: Duration = Duration::from_secs(10);
+pub(super) const BACK_OFF_PERIOD: Duration = Duration::from_secs(10);
 /// The longest that it waits for a back-off to end (`syncFrequency`).
 const SYNC_FREQUENCY: Duration = Duration::from_secs(60);
 

@@ -6,9 +6,10 @@
 mod source;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
-use podinit::interop::manifest::{Object, ReadOptions, read};
-use podinit::resources::{PodResourcesOptions, Quantity, pod_requests_of};
+use podinit::admission::defaults;
+use podinit::manifest::{Object, ReadOptions, read};
+use podinit::quantity::Quantity;
+use podinit::resources::{PodResourcesOptions, pod_requests_of};
 use podinit::{
     ActionContext, Deletion, Eviction, Failure, KubernetesVersion, Operation, Outcome, PodSpec,
     PodStatus, PodWorker, StartFailures, StatusInputs, Timestamp, compute_pod_actions,
@@ -91,6 +92,7 @@ pub fn decide(data: &[u8]) {
             start_failures: &StartFailures::default(),
             deletion_requested: context.deletion_requested,
             pod_is_terminal,
+            probe_workers_made: true,
             kubelet_started_at: None,
         };
         earlier = generate_pod_status(&inputs, None);
@@ -135,7 +137,7 @@ pub fn worker(data: &[u8]) {
                     assert_eq!(worker, before);
                 }
             }
-            6 => now = now + std::time::Duration::from_secs(source.below(200).into()),
+            6 => now += std::time::Duration::from_secs(source.below(200).into()),
             7 => {
                 let grace_period_seconds = i64::from(source.below(40)) - 1;
                 worker.delete(Deletion { timestamp: now, grace_period_seconds });

@@ -138,6 +138,35 @@ fn simulate_says_in_one_line_what_is_wrong_with_a_file() {
 }
 
 #[test]
+fn simulate_plays_a_scenario_at_the_kubelets_pace_and_says_what_is_wrong_with_one() {
+    let folder = Folder::new("kubelet-pace");
+    let pod = manifest("wait-for-services.yaml");
+    let play = |scenario: &str| {
+        let file = folder.file("scenario.yaml", scenario);
+        let args =
+            [pod.as_os_str(), "--timing".as_ref(), "kubelet".as_ref(), "--scenario".as_ref()];
+        run("simulate", &[&args[..], &[file.as_os_str()]].concat())
+    };
+    let ran =
+        play("until: 5s\ncontainers: {init-myservice: {instances: [{runFor: 2s, exitCode: 1}]}}\n");
+    let shown = ran.succeeded();
+    for line in [
+        "     0.000 RunPodSandbox #0\n",
+        "     2.061   ~ exited init-myservice #0 -> 1 Error\n",
+        "     2.860 CreateContainer init-myservice #1\n",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+    let unknown = play("containers: {init-myservise: {}}\n");
+    assert!(unknown.refused(1).contains("init-myservise"), "{}", unknown.stderr);
+    let action = play("actions: [{at: 1s, preempt: {}}]\n");
+    assert!(action.stderr.contains("preempt"), "{}", action.stderr);
+    let ideal = run("simulate", &[pod.as_os_str(), "--scenario".as_ref(), "x.yaml".as_ref()]);
+    assert_eq!(ideal.status, Some(2));
+    assert!(ideal.stderr.starts_with("simulate: --scenario needs --timing kubelet"));
+}
+
+#[test]
 fn compare_versions_says_in_one_line_what_is_wrong_with_a_file() {
     let folder = Folder::new("compare-bad");
     for path in bad_files(&folder) {

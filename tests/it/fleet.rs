@@ -48,7 +48,7 @@ fn only(distribution: &Distribution, expected: Option<Duration>) -> Option<Durat
     same.or(Some(recorded))
 }
 
-fn of_timeline(pod: &PodSpec, timeline: &Timeline) -> Facts {
+fn of_timeline(pod: &PodSpec, timeline: &Timeline, horizon: Duration) -> Facts {
     let first = |condition| {
         let step = timeline.steps.iter().find(|step| step.api_status.is_condition_true(condition));
         step.map(|step| step.at)
@@ -59,7 +59,7 @@ fn of_timeline(pod: &PodSpec, timeline: &Timeline) -> Facts {
     words.dedup_by(|later, earlier| later.0 == earlier.0);
     let end = match timeline.end {
         End::Terminal | End::Deleted => timeline.steps.last().unwrap().at,
-        _ => HORIZON,
+        _ => horizon,
     };
     for (position, (word, since)) in words.iter().enumerate() {
         let next = words.get(position + 1).map(|next| next.1);
@@ -235,12 +235,12 @@ pub fn scripts() -> impl Strategy<Value = PodScript> {
     )
 }
 
-fn check(pod: &PodSpec, script: &PodScript) -> Result<(), TestCaseError> {
-    let scenario = script.scenario(pod, WorkerSettings::default(), HORIZON);
+fn check(pod: &PodSpec, script: &PodScript, horizon: Duration) -> Result<(), TestCaseError> {
+    let scenario = script.scenario(pod, WorkerSettings::default(), horizon);
     let timeline = simulate(pod, &scenario);
     let specs = std::slice::from_ref(pod);
-    let mut fleet = Fleet::new(specs, Once(script.clone())).horizon(HORIZON);
-    let expected = of_timeline(pod, &timeline);
+    let mut fleet = Fleet::new(specs, Once(script.clone())).horizon(horizon);
+    let expected = of_timeline(pod, &timeline, horizon);
     prop_assert_eq!(&of_summary(&fleet.run(0..1), &expected), &expected);
     // The second time from the table alone.
     let states = fleet.states();
@@ -254,7 +254,7 @@ proptest! {
 
     #[test]
     fn a_fleet_of_one_lives_as_the_simulation_says(pod in pods(), script in scripts()) {
-        check(&pod, &script)?;
+        check(&pod, &script, HORIZON)?;
     }
 
     #[test]
@@ -268,10 +268,44 @@ proptest! {
         for (number, script) in scripts.iter().enumerate() {
             let summary = fleet.run(number as u64..number as u64 + 1);
             let scenario = script.scenario(&pod, WorkerSettings::default(), HORIZON);
-            let expected = of_timeline(&pod, &simulate(&pod, &scenario));
+            let expected = of_timeline(&pod, &simulate(&pod, &scenario), HORIZON);
             prop_assert_eq!(of_summary(&summary, &expected), expected);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn a_fleet_counts_the_restarts_of_days_as_the_simulation_does(
+        pod in pods(),
+        mut script in scripts(),
+        lasts in 1..90_u64,
+    ) {
+        for slot in 0..pod.containers().len() {
+            script.container_at(slot).runs = vec![Run::ends(Duration::from_secs(lasts), 1)];
+        }
+        check(&pod, &script, Duration::from_secs(2 * 24 * 3_600))?;
+    }
+}
+
+#[test]
+fn an_init_container_that_fails_for_thirty_days_restarts_as_often_in_a_fleet_as_alone() {
+    let pod = json!({
+        "metadata": {"name": "web", "uid": "1"},
+        "spec": {"initContainers": [{"name": "init"}], "containers": [{"name": "app"}]},
+    });
+    let gates = KubernetesVersion::V1_34.feature_gates();
+    let pod = PodSpec::compile_unchecked(&serde_json::from_value(pod).unwrap(), gates).unwrap();
+    let mut script = PodScript::default();
+    script.container_at(0).runs = vec![Run::ends(Duration::from_secs(1), 1)];
+
+    let horizon = Duration::from_secs(30 * 24 * 3_600);
+    let alone = simulate(&pod, &script.scenario(&pod, WorkerSettings::default(), horizon));
+    let alone = of_timeline(&pod, &alone, horizon).restarts;
+    let fleet = Fleet::new(&[pod], Once(script)).horizon(horizon).run(0..1);
+    assert_eq!((fleet.restarts, alone), (8_616, 8_616));
 }
 
 /// Lives that differ from pod to pod.

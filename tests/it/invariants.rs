@@ -54,7 +54,7 @@ impl Story {
     }
 
     fn after(mut self, seconds: u64) -> Self {
-        self.now = self.now + Duration::from_secs(seconds);
+        self.now += Duration::from_secs(seconds);
         self
     }
 

@@ -179,6 +179,57 @@ fn describe_reads_as_that_of_kubectl() {
 }
 
 #[test]
+fn describe_names_ports_classes_and_the_containers_of_events() {
+    let pod: v1::Pod = serde_json::from_value(json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "priorityClassName": "high", "runtimeClassName": "kata",
+            "securityContext":
+                {"seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}},
+            "initContainers": [{"name": "init"}],
+            "containers": [{
+                "name": "app",
+                "ports": [{"name": "http", "containerPort": 80}, {"containerPort": 53}],
+                "livenessProbe": {"httpGet": {"port": 80, "path": "*"}},
+                "resources": {
+                    "requests": {"cpu": "250m"}, "limits": {"memory": "100Mi", "cpu": "0"}},
+                "env": [
+                    {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}},
+                    {"name": "B", "valueFrom": {"resourceFieldRef":
+                        {"resource": "limits.memory", "divisor": "1Gi"}}},
+                    {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+                    {"name": "D", "valueFrom": {"resourceFieldRef": {"resource": "limits.gpu"}}},
+                ],
+            }],
+        },
+    }))
+    .unwrap();
+    let compiled = PodSpec::compile_unchecked(&pod, FeatureGates::default()).unwrap();
+    let mut log = EventLog::default();
+    let about = compiled.find("init").unwrap();
+    log.record(Event::normal("Created", "Container created").about(about), at(0));
+    let text = kubectl::describe(&pod, Some(log.records()), at(5));
+    let lines: Vec<String> =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        "Priority Class Name: high",
+        "Runtime Class Name: kata",
+        "Ports: 80/TCP (http), 53/TCP",
+        "Host Ports: 0/TCP (http), 0/TCP",
+        "Liveness: http-get http://:80/* delay=0s timeout=1s period=10s #success=1 #failure=3",
+        "A: 1 (requests.cpu)",
+        "B: 1 (limits.memory)",
+        "C: node allocatable (limits.cpu)",
+        "D: (limits.gpu)",
+        "QoS Class: Burstable",
+        "Normal Created 5s kubelet spec.initContainers{init}: Container created",
+    ] {
+        assert!(lines.iter().any(|own| own == line), "{line}\n{text}");
+    }
+    assert!(text.contains("\nLocalhostProfile:     a.json\n"), "{text}");
+}
+
+#[test]
 fn describe_of_a_pod_that_is_being_deleted() {
     let status = json!({
         "phase": "Running", "reason": "Why", "message": "said so",
@@ -242,6 +293,21 @@ fn the_table_of_pods_is_aligned_as_that_of_kubectl() {
     web-0                    1/2     Init:CrashLoopBackOff   2 (10s ago)   23s
     web-1-with-a-long-name   1/2     Init:CrashLoopBackOff   2 (10s ago)   23s
     ");
+}
+
+#[test]
+fn the_single_address_counts_before_the_first_of_the_list() {
+    for (status, ip) in [
+        (json!({"podIP": "10.1.2.3"}), "10.1.2.3"),
+        (json!({"podIPs": [{"ip": "10.9.9.9"}]}), "10.9.9.9"),
+        (
+            json!({"podIP": "10.1.2.3", "podIPs": [{"ip": "10.9.9.9"}, {"ip": "fd00::1"}]}),
+            "10.1.2.3",
+        ),
+    ] {
+        let pod: v1::Pod = serde_json::from_value(json!({ "status": status })).unwrap();
+        assert_eq!(kubectl::wide_columns(&pod).ip, Some(ip), "{status}");
+    }
 }
 
 #[test]

@@ -165,13 +165,13 @@ proptest! {
     fn every_pod_is_valid(pod in pods(&PodShape::FULL)) {
         let mut admitted = pod;
         let gates = KubernetesVersion::V1_36.feature_gates();
-        podinit::interop::defaults::apply(&mut admitted, gates);
+        podinit::admission::defaults::apply(&mut admitted, gates);
         prop_assert_eq!(validation::validate(&admitted, gates), Ok(()));
     }
 
     #[test]
     fn a_printed_pod_reads_as_the_same_pod(pod in pods(&PodShape::FULL)) {
-        use podinit::interop::manifest::{Object, ReadOptions, read};
+        use podinit::manifest::{Object, ReadOptions, read};
         let text = podinit::testing::manifest(&pod);
         let documents = read(&text, &ReadOptions::strict()).unwrap();
         let Object::Pod(read) = &documents[0].object else { panic!("not a pod") };
@@ -209,6 +209,7 @@ proptest! {
             start_failures: &StartFailures::default(),
             deletion_requested: false,
             pod_is_terminal: false,
+            probe_workers_made: true,
             kubelet_started_at: None,
         };
         let status = generate_pod_status(&inputs, None);
@@ -305,7 +306,7 @@ fn a_driven_kubelet_stops_a_pod_that_is_evicted() {
 
 /// What `simulate` makes of a life as it is printed.
 fn as_simulated(printed: &str) -> Scenario {
-    use podinit::interop::manifest::{Object, ReadOptions, read};
+    use podinit::manifest::{Object, ReadOptions, read};
     let (manifest, rest) = printed.split_once("\n# simulate FILE.yaml ").unwrap();
     let documents = read(manifest, &ReadOptions::strict()).unwrap();
     let Object::Pod(pod) = &documents[0].object else { panic!("not a pod") };

@@ -12,10 +12,9 @@ mod async_driver;
 mod backoff;
 mod cgroup;
 mod cli;
-#[path = "../conformance/mod.rs"]
-mod conformance;
 #[cfg(feature = "proptest")]
 mod contract;
+mod endings;
 #[cfg(feature = "fleet")]
 mod fleet;
 #[cfg(feature = "fleet")]
@@ -28,14 +27,18 @@ mod kubectl;
 mod lives;
 mod manifest;
 mod manifest_fields;
+mod modules;
 #[cfg(feature = "proptest")]
 mod plausible;
+mod probe_workers;
 mod quantity;
 mod replay;
 mod resources;
 mod scenarios;
 mod scheduler;
+mod starts;
 mod status;
+mod stops;
 mod support;
 mod termination;
 mod upsets;

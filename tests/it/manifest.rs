@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1;
 use podinit::FeatureGates;
-use podinit::interop::defaults;
-use podinit::interop::manifest::{
+use podinit::admission::defaults;
+use podinit::manifest::{
     Document, Format, Location, ManifestError, Object, ProblemKind, ReadOptions, locate, read,
 };
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::manifest::{Object, ReadOptions, read};
+use podinit::manifest::{Object, ReadOptions, read};
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use harness::conformance::{case, for_each_case};
 use k8s_openapi::api::core::v1;
 use podinit::sim::simulate;
 use podinit::testing::{Implausible, LifeShape, check_statuses, lives, read_watch};
@@ -9,7 +10,6 @@ use podinit::{FeatureGates, PodSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::conformance::{case, for_each_case};
 use crate::support::cases;
 
 fn shown(status: v1::PodStatus) -> v1::Pod {

@@ -2,7 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use podinit::resources::{Format, Quantity, ResourceList, ResourceName, Scale};
+use podinit::quantity::{Format, Quantity, Scale};
+use podinit::resources::{ResourceList, ResourceName};
 use proptest::prelude::*;
 use proptest::sample::select;
 

@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use podinit::quantity::Quantity;
 use podinit::resources::{
-    CgroupSettings, PodResources, PodResourcesOptions, Profile, QosClass, Quantity, ResourceList,
+    CgroupSettings, PodResources, PodResourcesOptions, Profile, QosClass, ResourceList,
     ResourceName, default_requests, effective_container_limits, effective_container_requests,
     effective_init_limits, effective_init_requests, explain_qos, oom_score_adj, pod_cgroup,
     pod_limits, pod_requests, pod_requests_of, qos_class,
@@ -43,6 +44,48 @@ fn container(name: &str, requests: Value) -> Value {
 /// A restartable init container with requests.
 fn sidecar(name: &str, requests: Value) -> Value {
     json!({"name": name, "restartPolicy": "Always", "resources": {"requests": requests}})
+}
+
+/// Requests and limits of a pod, its status and the gate for pod-level resizes counted.
+fn resized_in_place(spec: Value, status: Value) -> (String, String) {
+    let pod = pod(json!({"spec": spec, "status": status}));
+    let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
+    let options = PodResourcesOptions {
+        use_status_resources: true,
+        in_place_pod_level_resources: true,
+        ..DEFAULT
+    };
+    (pod.requests(&options).to_string(), pod.limits(&options).to_string())
+}
+
+#[test]
+fn a_pod_level_status_counts_only_for_what_the_spec_names() {
+    let container = json!([{"name": "a", "resources": {"requests": {"memory": "256Mi"}}}]);
+    let spec = json!({"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}},
+        "containers": container});
+    let status = json!({"resources": {
+        "requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "3", "memory": "9Gi"}}});
+    let (requests, limits) = resized_in_place(spec.clone(), status);
+    assert_eq!((&*requests, &*limits), ("cpu: 2, memory: 256Mi", "cpu: 3"));
+    // What was granted is nothing without what is there.
+    let (requests, _) = resized_in_place(spec, json!({"allocatedResources": {"cpu": "2"}}));
+    assert_eq!(requests, "cpu: 1, memory: 256Mi");
+}
+
+#[test]
+fn after_a_refused_resize_an_amount_that_the_status_lacks_is_zero() {
+    let level = json!({"cpu": "100", "memory": "1Gi"});
+    let spec = json!({"resources": {"requests": level, "limits": level},
+        "containers": [{"name": "a"}]});
+    let infeasible =
+        json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+    let with = |resources: Value| json!({"conditions": infeasible, "resources": resources});
+    let (requests, limits) =
+        resized_in_place(spec.clone(), with(json!({"requests": {"memory": "1Gi"}, "limits": {}})));
+    assert_eq!((&*requests, &*limits), ("cpu: 0, memory: 1Gi", "cpu: 0, memory: 0"));
+    // Without any limits in the status, those of the spec stay.
+    let (_, limits) = resized_in_place(spec, with(json!({"requests": {"memory": "1Gi"}})));
+    assert_eq!(limits, "cpu: 100, memory: 1Gi");
 }
 
 #[test]
@@ -156,6 +199,78 @@ fn what_counts_of_a_resize_depends_on_the_version() {
     assert_eq!([requests(31, "Deferred"), requests(31, "Infeasible")], ["cpu: 5", "cpu: 4"]);
     assert_eq!([requests(32, "Deferred"), requests(32, "Infeasible")], ["cpu: 5", "cpu: 3"]);
     assert_eq!([requests(36, "Deferred"), requests(36, "Infeasible")], ["cpu: 7", "cpu: 6"]);
+}
+
+/// What 1.36 and 1.37 count of a resize, in CPU.
+fn cpu_in_1_36_and_1_37(spec: &Value, status: &Value) -> [String; 2] {
+    let options = PodResourcesOptions {
+        use_status_resources: true,
+        in_place_pod_level_resources: true,
+        ..DEFAULT
+    };
+    [KubernetesVersion::V1_36, KubernetesVersion::V1_37].map(|version| {
+        let pod = compile_for(version, json!({"spec": spec, "status": status}));
+        pod.requests(&options).to_string()
+    })
+}
+
+#[test]
+fn since_1_37_the_largest_sum_counts_during_a_resize() {
+    let status = |name: &str, cpu: &str| {
+        json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "allocatedResources": {"cpu": cpu}, "resources": {"requests": {"cpu": cpu}}})
+    };
+    let two = json!({"containers":
+        [container("a", json!({"cpu": "2"})), container("b", json!({"cpu": "1"}))]});
+    let swapped = json!({"containerStatuses": [status("a", "1"), status("b", "2")]});
+    assert_eq!(cpu_in_1_36_and_1_37(&two, &swapped), ["cpu: 4", "cpu: 3"]);
+    // What a regular init container has counts, too.
+    let init = json!({"initContainers": [container("i", json!({"cpu": "1"}))],
+        "containers": [container("a", json!({"cpu": "1"}))]});
+    let larger = json!({"initContainerStatuses": [status("i", "3")], "containerStatuses": [status("a", "1")]});
+    assert_eq!(cpu_in_1_36_and_1_37(&init, &larger), ["cpu: 1", "cpu: 3"]);
+    // After a refusal, nothing is left of what the spec wants.
+    let refused = [json!({"type": "PodResizePending", "status": "True", "reason": "Infeasible"})];
+    let one = json!({"conditions": refused, "containerStatuses": [status("a", "1")]});
+    assert_eq!(cpu_in_1_36_and_1_37(&two, &one), ["cpu: 2", "cpu: 1"]);
+    assert_eq!(cpu_in_1_36_and_1_37(&two, &json!({"conditions": refused})), ["cpu: 3", ""]);
+    // The pod's own amounts in the status stand for the sums.
+    let of_pod = json!({"allocatedResources": {"cpu": "2"}, "resources": {"requests": {"cpu": "2"}},
+        "containerStatuses": [status("a", "4")]});
+    assert_eq!(cpu_in_1_36_and_1_37(&two, &of_pod), ["cpu: 5", "cpu: 3"]);
+}
+
+#[test]
+fn since_1_37_a_pod_level_status_may_name_what_the_spec_does_not() {
+    let spec = json!({"resources": {"requests": {"cpu": "2"}}, "containers": [{"name": "a"}]});
+    let status = json!({"allocatedResources": {"cpu": "3", "memory": "2Gi"},
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}});
+    assert_eq!(cpu_in_1_36_and_1_37(&spec, &status), ["cpu: 3", "cpu: 3, memory: 2Gi"]);
+}
+
+#[test]
+fn since_1_37_pod_level_resources_that_name_nothing_leave_the_qos_class_to_the_containers() {
+    let amounts = json!({"cpu": "1", "memory": "1Gi"});
+    let json = json!({"spec": {"resources": {}, "containers":
+        [{"name": "a", "resources": {"requests": amounts, "limits": amounts}}]}});
+    let class = |version| qos_class(&compile_for(version, json.clone()));
+    assert_eq!(class(KubernetesVersion::V1_36), QosClass::BestEffort);
+    assert_eq!(class(KubernetesVersion::V1_37), QosClass::Guaranteed);
+}
+
+#[test]
+fn since_1_37_an_init_container_without_a_limit_leaves_the_cgroup_of_a_burstable_pod_unbounded() {
+    let limited = json!({"limits": {"cpu": "1"}, "requests": {"cpu": "500m"}});
+    let json = json!({"spec": {
+        "initContainers": [
+            {"name": "s", "restartPolicy": "Always", "resources": limited}, {"name": "i"}],
+        "containers": [{"name": "a", "resources": limited}],
+    }});
+    let quota = |version| {
+        pod_cgroup(&compile_for(version, json.clone()), &CgroupSettings::default()).cpu_quota_us
+    };
+    assert_eq!(quota(KubernetesVersion::V1_36), Some(200_000));
+    assert_eq!(quota(KubernetesVersion::V1_37), None);
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn inputs<'a>(
         start_failures: &before.start_failures,
         deletion_requested: false,
         pod_is_terminal: false,
+        probe_workers_made: true,
         kubelet_started_at: None,
     }
 }

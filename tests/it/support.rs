@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
+use podinit::admission::defaults;
 use podinit::sim::{ContainerScript, Run, Scenario, SimRuntime};
 use podinit::{
     ActionContext, ContainerInstance, Event, Exit, FeatureGates, InstanceState, KubernetesVersion,
@@ -161,6 +161,7 @@ pub fn status(pod: &PodSpec, observation: &Observation, before: &Before) -> PodS
         start_failures: &before.start_failures,
         deletion_requested: before.deletion_requested,
         pod_is_terminal: before.pod_is_terminal,
+        probe_workers_made: true,
         kubelet_started_at: before.kubelet_started_at,
     };
     generate_pod_status(&inputs, None)

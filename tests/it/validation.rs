@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
+use harness::conformance::for_each_case;
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
-use podinit::interop::manifest::{Object, ReadOptions, read};
+use podinit::admission::defaults;
+use podinit::manifest::{Object, ReadOptions, read};
 use podinit::validation::{
     ErrorType, ImageEffect, TrapKind, UpdateEffect, traps, validate, validate_update,
 };
 use podinit::{Feature, FeatureGates, KubernetesVersion};
 use serde_json::{Value, json};
-
-use crate::conformance::for_each_case;
 
 fn pod(spec: Value) -> v1::Pod {
     serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec})).unwrap()
@@ -87,6 +86,33 @@ const MISTAKES: [(&str, &str); 20] = [
     ),
     ("no time at all", "activeDeadlineSeconds: 0\ncontainers: [{name: web, image: web}]"),
 ];
+
+#[test]
+fn a_pod_read_back_from_the_api_is_no_change_to_its_manifest() {
+    let manifest = json!({"containers": [{"name": "web", "image": "web:1", "tty": false,
+        "workingDir": "", "env": [{"name": "A", "value": ""}], "resources": {}}],
+        "hostNetwork": false, "hostname": "", "volumes": [{"name": "v"}],
+        "nodeSelector": {}, "serviceAccount": "builder"});
+    let stored = json!({"containers": [{"name": "web", "image": "web:1", "resources": {},
+        "env": [{"name": "A"}], "imagePullPolicy": "IfNotPresent"}],
+        "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+        "enableServiceLinks": true, "securityContext": {}, "serviceAccountName": "builder",
+        "volumes": [{"name": "v", "emptyDir": {}}]});
+    let update = |old: &Value, new: &Value| {
+        let errors = validate_update(&pod(old.clone()), &pod(new.clone()), FeatureGates::default());
+        errors.err().map(|errors| errors.to_string())
+    };
+    assert_eq!(update(&stored, &manifest), None);
+    for (field, value) in [
+        ("nodeSelector", json!({"disk": ""})),
+        ("hostNetwork", json!(true)),
+        ("automountServiceAccountToken", json!(false)),
+    ] {
+        let mut changed = manifest.clone();
+        changed[field] = value;
+        assert!(update(&stored, &changed).is_some(), "{field}");
+    }
+}
 
 #[test]
 fn twenty_typical_mistakes_and_what_they_are_told() {
@@ -385,7 +411,7 @@ fn deadlines_may_come_nearer_and_gates_may_go() {
     assert_eq!(
         refused(&with(Some(5), &[], none()), &with(None, &["new"], none())),
         [
-            "spec.activeDeadlineSeconds: Invalid value: \"null\": must not update from a positive integer ",
+            "spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to",
             "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling",
         ]
     );

@@ -325,6 +325,9 @@ fn containers_that_cannot_be_stopped_are_tried_again_before_the_pod_ends() {
     worker.sync(&pod, &observation, at(1));
     assert!(matches!(worker.next_operation(&pod, at(1)), Some(Operation::StopContainers(_))));
     worker.record(&pod, Outcome::Failed(Failure::new("timeout")), at(1)).unwrap();
+    // The sandbox is stopped all the same.
+    assert!(matches!(worker.next_operation(&pod, at(1)), Some(Operation::StopPodSandbox { .. })));
+    worker.record(&pod, Outcome::Done, at(1)).unwrap();
     assert_eq!(worker.next_operation(&pod, at(1)), None);
     assert_eq!(worker.kind(), SyncKind::Terminating);
     assert_eq!(worker.next_sync(), NextSync::At(at(11), NextSyncReason::Retry));

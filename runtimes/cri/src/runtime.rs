@@ -139,12 +139,7 @@ impl CriRuntime {
                 continue;
             };
             while let Some(kind) = probes.take_due(now()) {
-                let probe = match kind {
-                    ProbeKind::Startup => &declared.startup_probe,
-                    ProbeKind::Readiness => &declared.readiness_probe,
-                    ProbeKind::Liveness => &declared.liveness_probe,
-                };
-                let Some(probe) = probe else { break };
+                let Some(probe) = kind.declared_in(declared) else { break };
                 let handler = Handler::of_probe(declared, probe);
                 let seconds = probe.timeout_seconds.unwrap_or(1).max(1).unsigned_abs();
                 let timeout = Duration::from_secs(u64::from(seconds));

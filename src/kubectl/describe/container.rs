@@ -80,7 +80,7 @@ fn basic_info(out: &mut Sections, container: &v1::Container, status: Option<&v1:
     ports(out, "Port", Ports { declared, number: container_port });
     ports(out, "Host Port", Ports { declared, number: host_port });
     let context = container.security_context.as_ref();
-    out.seccomp_profile(2, context.and_then(|context| context.seccomp_profile.as_ref()));
+    out.seccomp_profile(2, 3, context.and_then(|context| context.seccomp_profile.as_ref()));
 }
 
 fn ports<F: Fn(&v1::ContainerPort) -> i32>(out: &mut Sections, title: &str, ports: Ports<'_, F>) {
@@ -88,7 +88,7 @@ fn ports<F: Fn(&v1::ContainerPort) -> i32>(out: &mut Sections, title: &str, port
     out.line(2, format_args!("{title}{plural}:\t{ports}"));
 }
 
-/// `80/TCP, 53/UDP`.
+/// `80/TCP (http), 53/UDP`.
 struct Ports<'a, F> {
     declared: &'a [v1::ContainerPort],
     number: F,
@@ -103,6 +103,9 @@ impl<F: Fn(&v1::ContainerPort) -> i32> fmt::Display for Ports<'_, F> {
             let separator = if position == 0 { "" } else { ", " };
             let protocol = port.protocol.as_deref().unwrap_or("TCP");
             write!(f, "{separator}{}/{protocol}", (self.number)(port))?;
+            if let Some(name) = port.name.as_deref().filter(|name| !name.is_empty()) {
+                write!(f, " ({name})")?;
+            }
         }
         Ok(())
     }

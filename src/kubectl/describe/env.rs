@@ -1,10 +1,14 @@
 //! The environment of a container.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::Sections;
+use crate::quantity::{Format, Quantity, Scale};
 
 /// Whole config maps and secrets (`describeContainerEnvFrom`).
 pub(super) fn environment_from(out: &mut Sections, container: &v1::Container) {
@@ -67,7 +71,7 @@ fn from_source(
         out.line(3, format_args!("{name}:\t{value} ({version}:{path})"));
     } else if let Some(selector) = &source.resource_field_ref {
         let resource = &selector.resource;
-        let value = container_resource(container, resource);
+        let value = container_resource(container, selector);
         out.line(3, format_args!("{name}:\t{value} ({resource})"));
     } else if let Some(secret) = &source.secret_key_ref {
         set_to_key(&secret.key, format_args!("in secret '{}'", secret.name), secret.optional);
@@ -86,20 +90,34 @@ fn pod_field<'a>(pod: &'a v1::Pod, path: &str) -> &'a str {
     value.unwrap_or_default()
 }
 
-/// What is said of a resource that is not declared; one that is declared is shown as it is.
-fn container_resource<'a>(container: &'a v1::Container, resource: &str) -> &'a str {
+/// The number that the downward API gives (`ExtractContainerResourceValue`): the amount in units of
+/// the divisor, rounded up. kubectl has no word for resources that the API does not take there.
+fn container_resource(container: &v1::Container, selector: &v1::ResourceFieldSelector) -> String {
+    let resource = selector.resource.as_str();
+    let Some((list, name)) = resource.split_once('.') else { return String::new() };
     let resources = container.resources.as_ref();
-    let declared = resource.split_once('.').and_then(|(list, name)| {
-        let list = match list {
-            "limits" => resources?.limits.as_ref()?,
-            "requests" => resources?.requests.as_ref()?,
-            _ => return None,
-        };
-        list.get(name)
-    });
-    match (declared, resource) {
-        (Some(quantity), _) => &quantity.0,
-        (None, "limits.cpu" | "limits.memory") => "node allocatable",
-        (None, _) => "0",
+    let list = match list {
+        "limits" => resources.and_then(|resources| resources.limits.as_ref()),
+        "requests" => resources.and_then(|resources| resources.requests.as_ref()),
+        _ => return String::new(),
+    };
+    // CPU is counted in thousandths, everything else in whole units.
+    let scale = match name {
+        "cpu" => Scale::Milli,
+        "memory" | "ephemeral-storage" => Scale::Unit,
+        _ if name.starts_with("hugepages-") => Scale::Unit,
+        _ => return String::new(),
+    };
+    let read = |quantity: &ApiQuantity| Quantity::try_from(quantity).ok();
+    let amount = list.and_then(|list| read(list.get(name)?)).unwrap_or(Quantity::ZERO);
+    let divisor = selector.divisor.as_ref().and_then(read).filter(|divisor| !divisor.is_zero());
+    let one = Quantity::new(1, Format::DecimalSI);
+    let divisor = i128::from(divisor.unwrap_or(one).scaled_value(scale));
+    let amount = i128::from(amount.scaled_value(scale));
+    // Rounded up; a divisor is never zero here, for it was rounded up itself.
+    let value = -(-amount).div_euclid(divisor.max(1));
+    match (value, resource) {
+        (0, "limits.cpu" | "limits.memory") => "node allocatable".to_owned(),
+        _ => value.to_string(),
     }
 }

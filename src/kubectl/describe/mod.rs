@@ -12,11 +12,13 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::HumanDuration;
+use super::duration::HumanDuration;
 use super::events::describe_events;
 use super::table::{Layout, push_escaped};
 use crate::event::EventRecord;
+use crate::resources::{self, PodResources};
 use crate::time::Timestamp;
+use crate::version::FeatureGates;
 
 /// What `kubectl describe pod` prints of a pod and its status at `now` (`describePod` in
 /// `k8s.io/kubectl/pkg/describe`, 1.36), as far as containers and their lives are concerned.
@@ -71,11 +73,9 @@ pub fn describe(pod: &v1::Pod, events: Option<&[EventRecord]>, now: Timestamp) -
         container::describe_containers(&mut out, pod, &list, statuses);
     }
     conditions(&mut out, spec, status);
-    if let Some(class) = &status.qos_class {
-        out.line(0, format_args!("QoS Class:\t{class}"));
-    }
+    qos_class(&mut out, pod, status);
     if let Some(records) = events {
-        describe_events(&mut out.text, records, now);
+        describe_events(&mut out.text, spec, records, now);
     }
     Layout::DESCRIBE.align(&out.text)
 }
@@ -93,6 +93,15 @@ fn header(
     out.line(0, format_args!("Namespace:\t{namespace}"));
     if let Some(priority) = spec.priority {
         out.line(0, format_args!("Priority:\t{priority}"));
+    }
+    let classes = [
+        ("Priority Class Name", &spec.priority_class_name),
+        ("Runtime Class Name", &spec.runtime_class_name),
+    ];
+    for (name, class) in classes {
+        if let Some(class) = class.as_deref().filter(|class| !class.is_empty()) {
+            out.line(0, format_args!("{name}:\t{class}"));
+        }
     }
     match spec.node_name.as_deref() {
         None | Some("") => out.line(0, format_args!("Node:\t<none>")),
@@ -125,7 +134,7 @@ fn header(
     }
     let profile =
         spec.security_context.as_ref().and_then(|context| context.seccomp_profile.as_ref());
-    out.seccomp_profile(0, profile);
+    out.seccomp_profile(0, 0, profile);
     out.line(0, format_args!("IP:\t{}", status.pod_ip.as_deref().unwrap_or_default()));
     match status.pod_ips.as_deref() {
         None | Some([]) => out.line(0, format_args!("IPs:\t<none>")),
@@ -149,6 +158,20 @@ fn labels(out: &mut Sections, labels: Option<&BTreeMap<String, String>>) {
     }
     if !title.is_empty() {
         out.line(0, format_args!("{title}\t<none>"));
+    }
+}
+
+/// The class that the status tells, else the one that follows from the pod (`GetPodQOS`).
+fn qos_class(out: &mut Sections, pod: &v1::Pod, status: &v1::PodStatus) {
+    match status.qos_class.as_deref().filter(|class| !class.is_empty()) {
+        Some(class) => out.line(0, format_args!("QoS Class:\t{class}")),
+        None => {
+            // A pod with an amount that is no quantity has no class.
+            if let Ok(pod) = PodResources::compile(pod, FeatureGates::default()) {
+                let class = resources::compute_qos_class(&pod);
+                out.line(0, format_args!("QoS Class:\t{class}"));
+            }
+        }
     }
 }
 
@@ -201,12 +224,18 @@ impl Sections {
         }
     }
 
-    fn seccomp_profile(&mut self, level: usize, profile: Option<&v1::SeccompProfile>) {
+    /// A profile, and where it lies, one level further in for a container but not for a pod.
+    fn seccomp_profile(
+        &mut self,
+        level: usize,
+        path_level: usize,
+        profile: Option<&v1::SeccompProfile>,
+    ) {
         let Some(profile) = profile else { return };
         self.line(level, format_args!("SeccompProfile:\t{}", profile.type_));
         if profile.type_ == "Localhost" {
             let path = profile.localhost_profile.as_deref().unwrap_or_default();
-            self.line(level + 1, format_args!("LocalhostProfile:\t{path}"));
+            self.line(path_level, format_args!("LocalhostProfile:\t{path}"));
         }
     }
 }

@@ -57,6 +57,10 @@ fn http_get(f: &mut fmt::Formatter<'_>, get: &v1::HTTPGetAction) -> fmt::Result 
     if !path.is_empty() && !path.starts_with('/') {
         f.write_str("/")?;
     }
+    // It stands for the server as a whole.
+    if path == "*" {
+        return f.write_str("*");
+    }
     for byte in path.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => write!(f, "{}", char::from(byte))?,

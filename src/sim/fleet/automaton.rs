@@ -13,18 +13,18 @@ use core::hash::{Hash, Hasher};
 
 use smol_str::SmolStr;
 
-use super::super::runtime::Probe;
-use super::super::runtime::abstraction::Attempts;
-use super::super::scenario::{PodEvent, Run, Scenario};
-use super::super::{SimError, SimRuntime};
 use crate::fnv::Fnv1a;
 use crate::kubectl::{StatusColumn, columns};
 use crate::observation::{Exit, ProbeResult};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::runtime::{SyncPodError, sync_pod};
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::sim::engine::tell;
+use crate::sim::runtime::abstraction::Attempts;
+use crate::sim::runtime::{Probe, SimError, SimRuntime};
+use crate::sim::scenario::{PodEvent, Run, Scenario};
 use crate::status::{PodPhase, PodStatus, condition_type};
 use crate::time::Timestamp;
-use crate::worker::{Deletion, NextSync, PodWorker, SyncKind, WorkerSettings};
+use crate::worker::{NextSync, PodWorker, SyncKind, WorkerSettings};
 
 /// The containers of a pod as bits.
 pub(super) type Mask = u16;
@@ -91,6 +91,8 @@ pub(super) struct SyncEffect {
     pub(super) changed: bool,
     /// Another sync is due at once.
     pub(super) again: bool,
+    /// It called the runtime or changed a status.
+    pub(super) is_step: bool,
     /// By how much the sum of the containers' restart counts has grown.
     pub(super) restarts: i32,
 }
@@ -166,6 +168,7 @@ pub(super) struct TooManyStates;
 #[derive(Debug)]
 pub(super) struct Automaton<'a> {
     pod: &'a PodSpec,
+    settings: WorkerSettings,
     states: Vec<State>,
     by_hash: BTreeMap<u64, Vec<StateId>>,
     statuses: Vec<StatusColumn>,
@@ -180,13 +183,13 @@ impl<'a> Automaton<'a> {
         if pod.containers().len() > MAX_CONTAINERS || pod.ephemeral_containers().len() > 0 {
             return None;
         }
+        let settings = WorkerSettings { kubelet_started_at: None, ..settings };
         let scenario = Scenario { begins_at: THEN, ..Scenario::default() };
-        let first = Pod {
-            worker: PodWorker::new(WorkerSettings { kubelet_started_at: None, ..settings }),
-            runtime: SimRuntime::new(pod, &scenario),
-        };
+        let first =
+            Pod { worker: PodWorker::new(settings), runtime: SimRuntime::new(pod, &scenario) };
         let mut automaton = Self {
             pod,
+            settings,
             states: Vec::new(),
             by_hash: BTreeMap::new(),
             statuses: Vec::new(),
@@ -278,15 +281,8 @@ impl<'a> Automaton<'a> {
             return Ok(*to);
         }
         let mut pod = (*self.states[from.0 as usize].pod).clone();
-        match event {
-            PodEvent::SandboxLost => pod.runtime.lose_sandbox(),
-            PodEvent::InitRecordsRemoved => pod.runtime.remove_init_records(self.pod),
-            PodEvent::PodDeleted { grace_period_seconds } => pod
-                .worker
-                .delete(Deletion { timestamp: THEN, grace_period_seconds: *grace_period_seconds }),
-            PodEvent::Evicted(eviction) => pod.worker.evict(eviction.clone()),
-            _ => {}
-        }
+        pod.runtime.befall(self.pod, event);
+        tell(&mut pod.worker, self.settings, event, THEN);
         let to = self.state(pod)?;
         self.states[from.0 as usize].pod_events.push((event.clone(), to));
         Ok(to)
@@ -361,9 +357,14 @@ impl<'a> Automaton<'a> {
             failed: errors().next().is_some(),
             changed: pod.runtime.changes() != 0,
             again: pod.worker.next_sync() == NextSync::Now,
+            is_step: !calls.is_empty(),
             restarts: restarts(pod.worker.status()) - restarts(before.worker.status()),
         };
-        Ok(SyncEffect { to: self.state(pod)?, ..effect })
+        let to = self.state(pod)?;
+        let [before, after] = [from, to].map(|state| &self.states[state.0 as usize].pod.worker);
+        let changed =
+            (before.status(), before.api_status()) != (after.status(), after.api_status());
+        Ok(SyncEffect { to, is_step: effect.is_step || changed, ..effect })
     }
 
     /// The state of a pod, known or new.

@@ -4,17 +4,17 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::super::runtime::{Probe, probe_changes};
-use super::super::timeline::End;
 use super::automaton::{
     Automaton, ContainerEvent, ExitId, Mask, Shown, StateId, SyncEffect, SyncInput, TooManyStates,
 };
 use super::workload::{MAX_STEPS, PodScript};
 use crate::backoff::BackOff;
 use crate::observation::ProbeResult;
-use crate::sim::PodEvent;
-use crate::sim::engine::MAX_SYNCS_AT_ONCE;
-use crate::spec::{Container, ContainerIndex, ContainerKind, PodSpec};
+use crate::pod::{Container, ContainerIndex, ContainerKind, PodSpec};
+use crate::sim::agenda::{Agenda, Next as Due, Synced};
+use crate::sim::runtime::{Probe, probe_changes};
+use crate::sim::scenario::PodEvent;
+use crate::sim::timeline::End;
 use crate::time::Timestamp;
 use crate::worker::{SyncKind, WorkerSettings, wake_after_errors};
 
@@ -43,7 +43,7 @@ pub(super) struct Pull {
     pub(super) fails: bool,
 }
 
-/// All that a life takes its course by.
+/// What a life needs to advance.
 pub(super) struct Course<'c, 'a, N, O> {
     pub(super) pod: &'a PodSpec,
     pub(super) automaton: &'c mut Automaton<'a>,
@@ -113,11 +113,11 @@ struct Sync {
 pub(super) struct Life {
     state: StateId,
     begins_at: Timestamp,
-    until: Timestamp,
-    asked_for: Option<Timestamp>,
-    /// The last sync; is it still being carried out?
+    agenda: Agenda,
+    /// The last sync, and whether it is still being carried out.
     sync: Sync,
     under_way: bool,
+    has_begun: bool,
     slots: SmallVec<[Slot; 4]>,
     /// By container.
     crash_loops: BackOff<u16>,
@@ -125,11 +125,8 @@ pub(super) struct Life {
     pulls: BackOff<u16>,
     /// Containers some of whose attempts are still to fail.
     failing: Mask,
-    /// How many of the script's events have happened.
-    events: usize,
     /// The sum of all restart counts.
     pub(super) restarts: i64,
-    syncs: usize,
 }
 
 impl Life {
@@ -137,17 +134,15 @@ impl Life {
         Self {
             state: StateId::FIRST,
             begins_at: Timestamp::UNIX_EPOCH,
-            until: Timestamp::UNIX_EPOCH,
-            asked_for: None,
+            agenda: Agenda::new(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, MAX_STEPS),
             sync: Sync::default(),
             under_way: false,
+            has_begun: false,
             slots: SmallVec::new(),
             crash_loops: BackOff::new(settings.crash_loop_back_off),
             pulls: BackOff::new(settings.image_pull_back_off),
             failing: 0,
-            events: 0,
             restarts: 0,
-            syncs: 0,
         }
     }
 
@@ -160,15 +155,13 @@ impl Life {
     ) {
         self.state = StateId::FIRST;
         self.begins_at = begins_at;
-        self.until = until;
-        self.asked_for = None;
+        self.agenda = Agenda::new(begins_at, until, MAX_STEPS);
         self.under_way = false;
+        self.has_begun = false;
         self.crash_loops.clear();
         self.pulls.clear();
         self.failing = 0;
-        self.events = 0;
         self.restarts = 0;
-        self.syncs = 0;
         self.slots.clear();
         for slot in 0..pod.containers().len() {
             let script = script.get(slot);
@@ -212,28 +205,21 @@ impl Life {
         now: Timestamp,
     ) -> Result<Next, TooManyStates> {
         // The first sync comes before everything else.
-        if !self.under_way && self.syncs > 0 && !self.advance_to(course, now)? {
+        if !self.under_way && self.has_begun && !self.advance_to(course, now)? {
             return Ok(self.next(course, now));
         }
-        for _ in 0..MAX_SYNCS_AT_ONCE {
+        self.has_begun = true;
+        loop {
             if !self.under_way {
                 self.begin_sync(course, now)?;
             }
             if let Some(at) = self.carry_out(course, now)? {
                 return Ok(Next::At(at));
             }
-            let again = self.end_sync(course, now);
-            if again && now > self.sync.began {
-                // What happened while the sync took its time happens first.
-                self.asked_for = Some(now);
-                return Ok(self.next(course, now));
-            }
-            if !again {
+            if !self.end_sync(course, now) {
                 return Ok(self.next(course, now));
             }
         }
-        self.asked_for = self.asked_for.filter(|at| *at > now);
-        Ok(self.next(course, now))
     }
 
     fn next<N, O>(&self, course: &Course<'_, '_, N, O>, now: Timestamp) -> Next {
@@ -241,33 +227,24 @@ impl Life {
         if shown.kind == SyncKind::Finished {
             return Next::Over(now, if shown.is_deleted { End::Deleted } else { End::Terminal });
         }
-        let Some(next) = self.next_instant(course.script) else {
-            return Next::Over(now, End::Steady);
-        };
-        // Not earlier than the last sync was over.
-        let next = next.max(now);
-        if next > self.until || self.syncs > MAX_STEPS {
-            return Next::Over(now, End::Truncated);
-        }
-        Next::At(next)
-    }
-
-    fn next_instant(&self, script: &PodScript) -> Option<Timestamp> {
-        let changes = self.slots.iter().flat_map(|slot| {
+        let change = self.slots.iter().flat_map(|slot| {
             let end = slot.ends.map(|(at, _)| at);
             end.into_iter().chain(slot.probes.iter().map(|(at, ..)| *at))
         });
-        let event = script.events.get(self.events).map(|event| self.begins_at + event.at);
-        changes.chain(self.asked_for).chain(event).min()
+        match self.agenda.next(&course.script.events, change.min(), now) {
+            Due::At(next) => Next::At(next),
+            Due::Nothing => Next::Over(now, End::Steady),
+            Due::Truncated => Next::Over(now, End::Truncated),
+        }
     }
 
-    /// Lets everything happen that is due; is there something to sync for?
+    /// Lets everything happen that is due. Returns `true` if there is something to sync for.
     fn advance_to(
         &mut self,
         course: &mut Course<'_, '_, impl Node, impl Observer>,
         now: Timestamp,
     ) -> Result<bool, TooManyStates> {
-        let mut due = self.asked_for.is_some_and(|at| at <= now);
+        let mut due = self.agenda.take_due(now);
         for (container, slot) in self.slots.iter_mut().enumerate() {
             let end = slot.ends.filter(|(at, _)| *at <= now);
             for (at, probe, result) in &slot.probes {
@@ -288,12 +265,10 @@ impl Life {
                 slot.probes.retain(|(at, ..)| *at > now);
             }
         }
-        while let Some(event) = course.script.events.get(self.events)
-            && self.begins_at + event.at <= now
-        {
-            self.events += 1;
+        let script = course.script;
+        while let Some(event) = self.agenda.take_event(&script.events, now) {
             due = true;
-            self.happen(course, &event.event, now)?;
+            self.happen(course, event, now)?;
         }
         Ok(due)
     }
@@ -327,10 +302,10 @@ impl Life {
         course: &mut Course<'_, '_, impl Node, impl Observer>,
         now: Timestamp,
     ) -> Result<(), TooManyStates> {
+        self.crash_loops.collect_garbage(now);
         let input = self.input(course.pod, now);
         let from = self.state;
         let effect = course.automaton.sync(from, input)?;
-        self.syncs += 1;
         for container in bits(effect.stopped | effect.turns()) {
             let Some(slot) = self.slots.get_mut(container) else { continue };
             // What is decided counts from the end that was seen, also of one that is killed now.
@@ -439,7 +414,7 @@ impl Life {
         }
     }
 
-    /// The sync is over; is another one due at once?
+    /// The sync is over. Returns `true` if another one is due at once.
     fn end_sync(
         &mut self,
         course: &mut Course<'_, '_, impl Node, impl Observer>,
@@ -449,13 +424,18 @@ impl Life {
         self.under_way = false;
         self.state = effect.to;
         self.restarts += i64::from(effect.restarts);
+        if effect.is_step {
+            self.agenda.count_step();
+        }
         let shown = course.automaton.shown(self.state);
         course.observer.shows(began, shown);
         let deadline = self.deadline(course.pod).filter(|_| shown.kind == SyncKind::Pod);
         let retry = effect.failed.then(|| wake_after_errors(course.pod, expiry, now).0);
-        self.asked_for =
+        let asked_for =
             if effect.again { Some(now) } else { [deadline, retry].into_iter().flatten().min() };
-        shown.kind != SyncKind::Finished && (effect.again || effect.changed)
+        let noticed = effect.changed.then_some(now);
+        let synced = Synced { began, now, asked_for, noticed, again: effect.again };
+        self.agenda.after_sync(synced) && shown.kind != SyncKind::Finished
     }
 
     /// When the pod's `activeDeadlineSeconds` have passed; its start is told in whole seconds.

@@ -7,7 +7,7 @@
 //!
 //! Nothing grows with the number of pods: a [`FleetSummary`] holds sums and distributions only, and
 //! no more pods are alive at a time than there are on a node.
-//! Pods do not see each other, unless they are on [`Nodes`] that do only so much at once; and
+//! Pods do not see each other, unless they are on [`Nodes`] that do a limited number of things at once; and
 //! nodes do not. So it does not matter in what order and on how many threads they run.
 //!
 //! ```
@@ -57,14 +57,15 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
+pub use hdrhistogram;
 pub use node::Nodes;
 pub use random::{Durations, Random};
 pub use summary::{Distribution, Ends, FleetSummary, StatusTally};
 pub use usage::{ResourceSample, ResourceUsage};
 pub use workload::{PodScript, Workload};
 
+use crate::pod::PodSpec;
 use crate::resources::PodResources;
-use crate::spec::PodSpec;
 use crate::worker::WorkerSettings;
 use runner::{Conditions, Runner};
 use usage::Costs;
@@ -110,7 +111,7 @@ impl<'a, W: Workload> Fleet<'a, W> {
         Self { settings, runners: Vec::new(), ..self }
     }
 
-    /// The same, but each pod is watched for so long from its beginning.
+    /// The same, but each pod is watched for this long from its beginning.
     #[must_use]
     pub fn horizon(self, horizon: Duration) -> Self {
         Self { horizon, ..self }
@@ -186,7 +187,7 @@ impl<'a, W: Workload> Fleet<'a, W> {
     }
 }
 
-/// So many pods a thread takes at once.
+/// How many pods a thread takes at once.
 #[cfg(feature = "rayon")]
 const BATCH: u64 = 1_024;
 

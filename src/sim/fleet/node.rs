@@ -1,4 +1,4 @@
-//! What pods on a node wait for: pulls of images and starts of containers, of which only so many go
+//! What pods on a node wait for: pulls of images and starts of containers, of which only a few go
 //! on at once.
 
 use alloc::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 
 use super::life::{Node, Pull};
 use super::summary::Distribution;
-use crate::spec::{Container, ImagePullPolicy};
+use crate::pod::{Container, ImagePullPolicy};
 use crate::time::Timestamp;
 
 /// The nodes of a fleet: which pods share one, and how much goes on at once on each.
@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Nodes {
-    /// So many pods are on each node: pod `n` is on node `n / pods_per_node`.
+    /// How many pods are on each node: pod `n` is on node `n / pods_per_node`.
     pub pods_per_node: NonZeroU64,
     /// How many images are pulled at once on a node, the `maxParallelImagePulls` of the kubelet's
     /// configuration; one at a time is its `serializeImagePulls: true`. `None`: all that are asked
@@ -47,13 +47,13 @@ impl Nodes {
         }
     }
 
-    /// The same with so many pulls at once; `None`: all that are asked for.
+    /// The same, with at most this many pulls at once; `None`: no limit.
     #[must_use]
     pub const fn max_parallel_image_pulls(self, most: Option<NonZeroU32>) -> Self {
         Self { max_parallel_image_pulls: most, ..self }
     }
 
-    /// The same with so many starts at once; `None`: all that are asked for.
+    /// The same, with at most this many starts at once; `None`: no limit.
     #[must_use]
     pub const fn max_parallel_container_starts(self, most: Option<NonZeroU32>) -> Self {
         Self { max_parallel_container_starts: most, ..self }
@@ -91,7 +91,7 @@ impl Node for Alone {
     }
 }
 
-/// So many things at once.
+/// How many things go on at once.
 #[derive(Clone, Debug)]
 struct Turns {
     most: Option<NonZeroU32>,

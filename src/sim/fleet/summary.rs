@@ -10,8 +10,8 @@ use hdrhistogram::Histogram;
 use super::usage::ResourceUsage;
 use crate::go_duration::GoDuration;
 use crate::kubectl::StatusColumn;
-use crate::resources::Quantity;
-use crate::sim::End;
+use crate::quantity::Quantity;
+use crate::sim::timeline::End;
 
 /// A distribution of durations in microseconds, exact to three digits.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Distribution {
         self.0.as_ref().map_or(0, Histogram::len)
     }
 
-    /// The duration that so many of a thousand do not exceed; `None`: there is none.
+    /// The duration that `per_mille` of a thousand do not exceed; `None`: there is none.
     pub fn quantile(&self, per_mille: u32) -> Option<Duration> {
         let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
         let rank = (u128::from(histogram.len()) * u128::from(per_mille.min(1_000))).div_ceil(1_000);

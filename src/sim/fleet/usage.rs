@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::resources::{Format, PodResources, PodResourcesOptions, Quantity, ResourceName};
+use crate::quantity::{Format, Quantity};
+use crate::resources::{PodResources, PodResourcesOptions, ResourceName};
 use crate::time::Timestamp;
 
 /// What pods of one spec cost, by resource.
@@ -97,7 +98,7 @@ struct Changes {
 /// What a fleet reserves and uses over time, at instants that are equally far apart.
 ///
 /// A sample is exact for its instant; what begins and ends between two samples is in none. The
-/// distance between them is a second, or so many seconds that no more than 4,096 samples are
+/// distance between them is a second, or as many seconds as keep the samples to 4,096
 /// needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceUsage {

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::sim::{ContainerScript, Limits, Scenario, ScheduledEvent};
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::pod::{ContainerIndex, PodSpec};
+use crate::sim::scenario::{ContainerScript, Limits, Scenario, ScheduledEvent};
 use crate::worker::WorkerSettings;
 
 /// Says what each pod of a fleet does.
@@ -85,7 +85,7 @@ impl PodScript {
     }
 }
 
-/// So many syncs a life may have.
+/// The most steps of one life, see [`Limits::steps`].
 pub(super) const MAX_STEPS: usize = 100_000;
 
 static FOREVER: ContainerScript = ContainerScript::FOREVER;

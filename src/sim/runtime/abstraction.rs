@@ -6,7 +6,7 @@ use smol_str::format_smolstr;
 
 use super::{Probe, SimRuntime};
 use crate::observation::{Exit, InstanceState, ProbeResult};
-use crate::spec::{ContainerIndex, PodSpec};
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::time::Timestamp;
 use crate::worker::Renaming;
 

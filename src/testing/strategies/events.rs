@@ -9,7 +9,7 @@ use proptest::sample::select;
 
 use super::observations::observations;
 use crate::observation::Observation;
-use crate::spec::PodSpec;
+use crate::pod::PodSpec;
 use crate::time::Timestamp;
 use crate::worker::{Deletion, Eviction, Failure, Operation, Outcome, PodWorker};
 
@@ -82,7 +82,7 @@ pub fn apply_worker_events(
             WorkerEvent::Recorded(outcome) => {
                 let _ = worker.record(pod, outcome.clone(), now);
             }
-            WorkerEvent::Passes(span) => now = now + *span,
+            WorkerEvent::Passes(span) => now += *span,
             WorkerEvent::Deleted { grace_period_seconds } => {
                 let grace_period_seconds = *grace_period_seconds;
                 worker.delete(Deletion { timestamp: now, grace_period_seconds });

@@ -12,7 +12,9 @@ use proptest::sample::select;
 
 use super::pods::{PodShape, pods};
 use crate::sim::PodEvent;
-use crate::testing::{Fault, Life, Script, Upset, life};
+use crate::testing::fault::Fault;
+use crate::testing::life;
+use crate::testing::life::{Life, Script, Upset};
 use crate::version::KubernetesVersion;
 
 /// What kinds of lives [`lives`] makes.
@@ -43,7 +45,7 @@ impl Default for LifeShape {
     fn default() -> Self {
         Self {
             pods: PodShape::FULL,
-            versions: Vec::from([KubernetesVersion::V1_36]),
+            versions: Vec::from([KubernetesVersion::default()]),
             max_upsets: 3,
             evictions: true,
             max_start_failures: 2,

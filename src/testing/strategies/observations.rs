@@ -9,9 +9,10 @@ use super::lives::{LifeShape, lives};
 use crate::observation::{
     ContainerInstance, Exit, InstanceState, Observation, ProbeResult, Sandbox, StrayInstance,
 };
+use crate::pod::{ContainerIndex, PodSpec};
 use crate::runtime::ContainerRuntime;
-use crate::spec::{ContainerIndex, PodSpec};
-use crate::testing::{Controller, DrivenRuntime, Kubelet, Life};
+use crate::testing::drive::{Controller, DrivenRuntime, Kubelet};
+use crate::testing::life::Life;
 use crate::time::Timestamp;
 use crate::worker::WorkerSettings;
 
@@ -105,7 +106,7 @@ pub fn reachable_observations(
     })
 }
 
-/// The kubelet, stopped after so many syncs.
+/// The kubelet, stopped after this many syncs.
 struct ObserveUntil {
     kubelet: Kubelet,
     syncs: usize,

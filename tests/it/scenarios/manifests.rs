@@ -4,7 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use k8s_openapi::api::core::v1;
-use podinit::interop::manifest::{Object, ReadOptions, read};
+use podinit::manifest::{Object, ReadOptions, read};
 use podinit::sim::Scenario;
 
 use super::{Life, ends, fails, life, until};

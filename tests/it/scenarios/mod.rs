@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
+use podinit::admission::defaults;
 use podinit::sim::{ContainerScript, Limits, Run, Scenario, Timeline, View, simulate};
 use podinit::{FeatureGates, KubernetesVersion, PodSpec, PodStatus, condition_type, kubectl};
 use serde_json::{Value, json};

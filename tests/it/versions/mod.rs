@@ -2,19 +2,19 @@
 
 mod gates;
 mod init_scan;
+mod page;
 mod statuses;
 mod timing;
 mod words;
 
-use podinit::KubernetesVersion::{self, *};
+use podinit::KubernetesVersion;
 use podinit::{ContainerInstance, Feature, FeatureGates};
 use serde_json::{Value, json};
 
 use crate::support::{decide, web};
 
-/// The versions whose code was read; 1.37 was not.
-const READ: [KubernetesVersion; 9] =
-    [V1_28, V1_29, V1_30, V1_31, V1_32, V1_33, V1_34, V1_35, V1_36];
+/// Every version.
+const ALL: [KubernetesVersion; 10] = KubernetesVersion::ALL;
 
 /// The default gates of a version, and some set.
 fn gates_with(version: KubernetesVersion, set: &[(Feature, bool)]) -> FeatureGates {

@@ -9,7 +9,7 @@ use podinit::{
 };
 use serde_json::{Value, json};
 
-use super::{READ, gates_with};
+use super::{ALL, gates_with};
 use crate::support::{Node, S, at, ends, web, web_in};
 
 fn spec(image: &str, cpu: &str) -> Value {
@@ -36,7 +36,7 @@ fn held_back(pod: &PodSpec) -> Node {
 
 #[test]
 fn a_pod_in_back_off_is_looked_at_when_it_ends_since_1_35_and_every_ten_seconds_before() {
-    for version in READ {
+    for version in ALL {
         let pod = pod(version);
         let mut node = held_back(&pod);
         let expected = if version >= V1_35 {
@@ -71,7 +71,7 @@ fn since_1_35_a_long_back_off_is_looked_at_once_a_minute() {
 
 #[test]
 fn a_failed_pull_is_tried_again_after_ten_seconds_in_every_version() {
-    for version in READ {
+    for version in ALL {
         let pod = pod(version);
         let script = ContainerScript { image_pull_failures: 9, ..ContainerScript::FOREVER };
         let mut node = Node::new(&pod, &Scenario::default().script("i1", script));
@@ -91,7 +91,7 @@ fn changed_to(version: KubernetesVersion, spec: &Value) -> bool {
 
 #[test]
 fn another_image_begins_a_new_back_off_in_every_version() {
-    for version in READ {
+    for version in ALL {
         assert!(changed_to(version, &spec("i:2", "100m")), "{version}");
         assert!(!changed_to(version, &spec("i:1", "100m")), "{version}");
     }
@@ -99,7 +99,7 @@ fn another_image_begins_a_new_back_off_in_every_version() {
 
 #[test]
 fn other_resources_begin_a_new_back_off_since_1_34() {
-    for version in READ {
+    for version in ALL {
         let anew = changed_to(version, &spec("i:1", "200m"));
         assert_eq!(anew, version >= V1_34, "{version}");
     }
@@ -113,10 +113,10 @@ fn the_same_amount_in_other_words_begins_no_new_back_off() {
 #[test]
 fn the_node_sets_a_maximum_since_1_32_and_by_default_since_1_35() {
     let config = CrashLoopBackOff { max_container_restart_period: Some(S(30)) };
-    for version in READ {
+    for version in ALL {
         let settings = config.settings(version.feature_gates());
         let expected = match version {
-            V1_35 | V1_36 => Ok((S(10), S(30))),
+            V1_35 | V1_36 | V1_37 => Ok((S(10), S(30))),
             _ => Err(CrashLoopBackOffError::GateOff(S(30))),
         };
         assert_eq!(settings.map(|set| (set.initial, set.max)), expected, "{version}");
@@ -138,7 +138,7 @@ fn the_reduced_back_off_goes_up_to_a_minute_where_the_nodes_maximum_is_not_on() 
 
 #[test]
 fn every_version_forgets_a_series_after_ten_minutes() {
-    for version in READ {
+    for version in ALL {
         let settings = CrashLoopBackOff::default().settings(version.feature_gates()).unwrap();
         assert_eq!(settings.expires_after, Duration::from_secs(600), "{version}");
     }

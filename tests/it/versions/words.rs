@@ -5,7 +5,7 @@ use podinit::KubernetesVersion::{self, *};
 use podinit::sim::Scenario;
 use serde_json::{Value, json};
 
-use super::{READ, gates_with, sidecar_and_app};
+use super::{ALL, gates_with, sidecar_and_app};
 use crate::support::{Before, Node, columns, ends, exited, observed, running, status, web, web_in};
 
 fn one_and_app() -> Value {
@@ -25,7 +25,7 @@ fn texts(version: KubernetesVersion, reasons: [&str; 2]) -> [String; 2] {
 
 #[test]
 fn created_and_started_have_had_three_wordings() {
-    for version in READ {
+    for version in ALL {
         let expected = match version {
             V1_28 | V1_29 | V1_30 => ["Created container i1", "Started container i1"],
             V1_31 | V1_32 | V1_33 | V1_34 => ["Created container: i1", "Started container i1"],
@@ -39,7 +39,7 @@ fn created_and_started_have_had_three_wordings() {
 fn pulled_tells_the_size_since_1_30() {
     let pulled = "Successfully pulled image \"i:1\" in 0s (0s including waiting)";
     let with_size = format!("{pulled}. Image size: 0 bytes.");
-    for version in READ {
+    for version in ALL {
         let expected = if version >= V1_30 { with_size.as_str() } else { pulled };
         assert_eq!(texts(version, ["Pulling", "Pulled"])[1], expected, "{version}");
     }
@@ -47,7 +47,7 @@ fn pulled_tells_the_size_since_1_30() {
 
 #[test]
 fn an_image_that_is_present_can_be_accessed_by_the_pod_since_1_35() {
-    for version in READ {
+    for version in ALL {
         let pod = web_in(version, &one_and_app());
         let mut node = Node::new(&pod, &Scenario::default().script("i1", ends(1, 0)));
         node.sync(&pod, 0).sync(&pod, 1);
@@ -62,7 +62,7 @@ fn an_image_that_is_present_can_be_accessed_by_the_pod_since_1_35() {
 
 #[test]
 fn a_sidecar_counts_among_the_ready_ones_with_its_gate_only() {
-    for version in READ {
+    for version in ALL {
         let pod = web_in(version, &sidecar_and_app("Always"));
         let instances = [("s", running()), ("i2", exited(0)), ("a", running())];
         let status = status(&pod, &observed(&pod, &instances), &Before::default());
@@ -82,7 +82,7 @@ fn a_failed_app_behind_a_completed_one_shows_its_reason_since_1_35() {
         "restartPolicy": "Never",
         "containers": [{"name": "a", "image": "i:1"}, {"name": "b", "image": "i:1"}],
     });
-    for version in READ {
+    for version in ALL {
         let pod = web_in(version, &spec);
         let observation = observed(&pod, &[("a", exited(0)), ("b", exited(1))]);
         let status = status(&pod, &observation, &Before::default());

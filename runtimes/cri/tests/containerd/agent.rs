@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
-use podinit::interop::defaults;
+use podinit::admission::defaults;
 use podinit::sim::{Scenario, simulate};
 use podinit::testing::{Fact, Invariant, Trace};
 use podinit::{FeatureGates, PodSpec, PodStatus, Timestamp};

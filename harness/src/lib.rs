@@ -1,0 +1,21 @@
+//! What the tests, examples and benchmarks of podinit share, and what compares it with Kubernetes.
+//!
+//! The judge is the oracle (the Go program in `oracle/`): the unmodified kubelet in virtual time,
+//! and the functions behind kubectl, the API server and the scheduler. The program `diff` draws
+//! cases, asks both sides and shows where they differ:
+//!
+//! ```text
+//! cargo run -p harness --bin diff -- --kubernetes 1.36 --seed 7 --cases 500 lives
+//! ```
+//!
+//! The program `record` writes the oracle's answers into files ([`vectors`]), which the tests
+//! replay without it ([`conformance`]).
+
+pub mod conformance;
+pub mod draw;
+pub mod family;
+pub mod functions;
+pub mod lives;
+pub mod oracle;
+pub mod shrink;
+pub mod vectors;

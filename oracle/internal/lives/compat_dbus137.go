@@ -1,0 +1,5 @@
+//go:build k137
+
+package lives
+
+type dbusClose interface{ Close() error }

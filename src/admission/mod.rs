@@ -1,0 +1,86 @@
+//! The one door for `v1.Pod`: what the apiserver makes of a pod before it looks at it.
+//!
+//! [`admit`] fills in the defaults of the API and drops the fields of features that are off, once.
+//! From an [`Admitted`] pod everything else is made: [`Admitted::validate`] tells what the
+//! apiserver would refuse, [`PodSpec::from_admitted`](crate::PodSpec::from_admitted) compiles the
+//! lifecycle, [`Admitted::resources`] the amounts. [`PodSpec::compile`](crate::PodSpec::compile),
+//! [`validate`](crate::validation::validate) and their kin go through this door themselves.
+
+pub mod defaults;
+mod dropped;
+
+use k8s_openapi::api::core::v1;
+
+use crate::resources::{PodResources, ResourcesError};
+use crate::version::FeatureGates;
+
+/// A pod as it stands before the apiserver validates it: with the defaults of the API, and without
+/// the fields of features that are off.
+///
+/// ```
+/// use k8s_openapi::api::core::v1;
+/// use podinit::admission::admit;
+/// use podinit::{FeatureGates, KubernetesVersion, PodSpec};
+///
+/// let pod: v1::Pod = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "web"},
+///     "spec": {
+///         "initContainers": [{"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}],
+///         "containers": [{"name": "app", "image": "web:1"}],
+///     },
+/// }))?;
+///
+/// // In 1.28 the gate for sidecars is off, and the apiserver drops the field without a word.
+/// let admitted = admit(&pod, &KubernetesVersion::V1_28.feature_gates());
+/// admitted.validate()?;
+/// assert!(!PodSpec::from_admitted(&admitted)?.has_restartable_init_container());
+///
+/// let admitted = admit(&pod, &FeatureGates::default());
+/// assert!(PodSpec::from_admitted(&admitted)?.has_restartable_init_container());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    pod: v1::Pod,
+    gates: FeatureGates,
+}
+
+impl Admitted {
+    /// The pod with its defaults. It has a spec, be it an empty one.
+    pub const fn pod(&self) -> &v1::Pod {
+        &self.pod
+    }
+
+    /// The pod with its defaults, to keep.
+    pub fn into_pod(self) -> v1::Pod {
+        self.pod
+    }
+
+    /// The gates with which it was admitted.
+    pub const fn gates(&self) -> FeatureGates {
+        self.gates
+    }
+
+    /// The requests and limits of the pod, those of its status included.
+    ///
+    /// # Errors
+    /// For text that is no quantity, and for amounts that cannot be added up in 128 bits.
+    pub fn resources(&self) -> Result<PodResources, ResourcesError> {
+        PodResources::compile(&self.pod, self.gates)
+    }
+}
+
+/// Lets a pod in: fills in the defaults of the API, and drops the fields of features that are off.
+///
+/// Nothing is refused here, see [`Admitted::validate`]. Admitting twice changes nothing more.
+///
+/// Source: `SetObjectDefaults_Pod` (`pkg/apis/core/v1/defaults.go`) and
+/// `podutil.DropDisabledPodFields` (`pkg/api/pod/util.go`).
+pub fn admit(pod: &v1::Pod, gates: &FeatureGates) -> Admitted {
+    let gates = *gates;
+    let mut pod = pod.clone();
+    // A pod without a spec is one with an empty spec.
+    dropped::drop_disabled_fields(pod.spec.get_or_insert_default(), gates);
+    defaults::apply(&mut pod, gates);
+    Admitted { pod, gates }
+}
