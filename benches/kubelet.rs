@@ -14,11 +14,13 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use harness::conformance::{self, BadCase, case};
 use k8s_openapi::api::core::v1;
+use podinit::actions::compute_pod_actions_into;
+use podinit::backoff::{BackOff, BackOffSettings};
 use podinit::sim::{ContainerScript, Run, Scenario, simulate};
+use podinit::status::{PhaseContext, StartFailures};
 use podinit::{
-    ActionContext, BackOff, BackOffSettings, FeatureGates, Observation, PhaseContext, PodActions,
-    PodSpec, PodStatus, StartFailures, StatusInputs, Timestamp, compute_pod_actions_into,
-    generate_pod_status, kubectl, pod_phase,
+    ActionContext, FeatureGates, Observation, PodActions, PodSpec, PodStatus, StatusInputs,
+    Timestamp, generate_pod_status, kubectl, pod_phase,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -8,24 +8,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use harness::manifest;
+use harness::scenario_options::{self, ScenarioOptions};
 use k8s_openapi::api::core::v1;
 use k8s_openapi::jiff::SignedDuration;
 use podinit::sim::{Timeline, View, simulate};
-use podinit::{ChangeTopic, KubernetesVersion, PodSpec, changes_between};
-
-#[path = "support/manifest.rs"]
-#[allow(dead_code, reason = "shared by the examples")]
-mod manifest;
-#[path = "support/scenario.rs"]
-mod scenario;
-
-use scenario::ScenarioOptions;
+use podinit::version::{ChangeTopic, changes_between};
+use podinit::{KubernetesVersion, PodSpec};
 
 fn usage() -> String {
     format!(
         "usage: compare_versions FILE.yaml OLD NEW [OPTIONS]\n\n{}\n\n{}",
-        scenario::USAGE,
-        scenario::DEFAULTS
+        scenario_options::USAGE,
+        scenario_options::DEFAULTS
     )
 }
 

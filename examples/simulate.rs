@@ -8,18 +8,12 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use harness::manifest;
+use harness::scenario_options::{self, ScenarioOptions};
 use k8s_openapi::api::core::v1;
 use podinit::scenario::Scenario;
 use podinit::sim::{Timeline, View, node, simulate};
 use podinit::{KubernetesVersion, PodSpec, Timestamp, kubectl};
-
-#[path = "support/manifest.rs"]
-mod manifest;
-
-#[path = "support/scenario.rs"]
-mod scenario;
-
-use scenario::ScenarioOptions;
 
 fn usage() -> String {
     format!(
@@ -38,8 +32,8 @@ usage: simulate FILE.yaml [OPTIONS]
   --status                print the API status as YAML at the end
 
 {}",
-        scenario::USAGE,
-        scenario::DEFAULTS
+        scenario_options::USAGE,
+        scenario_options::DEFAULTS
     )
 }
 

@@ -16,7 +16,7 @@ use crate::version::{Feature, FeatureGates};
 ///
 /// ```
 /// use std::time::Duration;
-/// use podinit::BackOffSettings;
+/// use podinit::backoff::BackOffSettings;
 ///
 /// let images = BackOffSettings::IMAGE_PULL;
 /// assert_eq!(images.initial, Duration::from_secs(10));
@@ -129,7 +129,8 @@ struct Entry<K> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use podinit::{BackOff, BackOffSettings, Timestamp};
+/// use podinit::Timestamp;
+/// use podinit::backoff::{BackOff, BackOffSettings};
 ///
 /// let mut back_off = BackOff::new(BackOffSettings::IMAGE_PULL);
 /// let finished = Timestamp::from_secs(1_000);

@@ -79,7 +79,7 @@ impl Event {
     }
 
     /// A pod that was evicted has not stopped in time (`ExceededGracePeriod`), see
-    /// [`Eviction::waits_for`](crate::Eviction::waits_for).
+    /// [`Eviction::waits_for`](crate::worker::Eviction::waits_for).
     ///
     /// Source: `killPodNow`, `pkg/kubelet/pod_workers.go`, v1.36.3.
     pub fn exceeded_grace_period() -> Self {
@@ -153,7 +153,8 @@ const SEARCHED: usize = 4096;
 /// tells everything.
 ///
 /// ```
-/// use podinit::{Event, EventLog, Timestamp};
+/// use podinit::Timestamp;
+/// use podinit::event::{Event, EventLog};
 ///
 /// let mut log = EventLog::default();
 /// let back_off = Event::warning("BackOff", "Back-off restarting failed container");

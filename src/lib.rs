@@ -103,7 +103,7 @@ pub mod status;
 pub mod termination;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod time;
+pub mod time;
 pub mod validation;
 pub mod version;
 pub mod worker;
@@ -127,45 +127,18 @@ pub mod docs {
     pub mod performance {}
 }
 
-pub use actions::{
-    ActionContext, ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillMessage,
-    KillPodCause, PodActions, RestartDecision, RestartVerdict, SandboxChange, SandboxDecision,
-    StartCause, compute_pod_actions, compute_pod_actions_into, pod_sandbox_changed,
-    restart_verdict, should_container_be_restarted,
-};
-pub use backoff::{BackOff, BackOffKey, BackOffSettings, CrashLoopBackOff, CrashLoopBackOffError};
-pub use event::{Event, EventKind, EventLog, EventRecord, FieldPath};
-pub use explain::{Explanation, explain};
-pub use observation::{
-    ContainerInstance, Exit, InstanceState, MissingProbeWorkers, Observation, ObservationError,
-    ProbeResult, Sandbox, StrayInstance,
-};
-pub use pod::{
-    Container, ContainerIndex, ContainerKind, ContainerRestartPolicy, ExitCodeOperator, Extensions,
-    ImagePullPolicy, LifecycleHandler, PodIdentity, PodSpec, Probe, RestartPolicy, RestartRule,
-    RestartRuleAction, SpecError,
-};
-pub use probe::{ContainerProbes, ProbeKind};
+// The paved paths: one moment, a loop of one's own, a runtime, a reason. All else is in its room.
+pub use actions::{ActionContext, PodActions, compute_pod_actions};
+pub use explain::explain;
+pub use observation::Observation;
+pub use pod::{ContainerIndex, PodSpec};
 pub use runtime::{
     AsyncContainerRuntime, ContainerRuntime, SyncPodError, sync_pod, sync_pod_async,
 };
-pub use status::{
-    ConditionStatus, ContainerState, ContainerStateRunning, ContainerStateTerminated,
-    ContainerStateWaiting, ContainerStatus, PhaseContext, PodCondition, PodFailure, PodPhase,
-    PodStatus, StartFailure, StartFailures, StatusInputs, condition_type, container_statuses,
-    ephemeral_container_statuses, generate_pod_status, init_container_statuses, pod_conditions,
-    pod_has_initialized, pod_phase, restarting_all_containers,
-};
-pub use time::{ParseTimestampError, Timestamp, TimestampRangeError};
-pub use version::{
-    Change, ChangeTopic, DecidedBy, Feature, FeatureGateError, FeatureGates, KnownBug,
-    KubernetesVersion, UnsupportedVersion, changes_between,
-};
-pub use worker::{
-    Deletion, Eviction, Failure, FailureKind, IllegalTransition, NextSync, NextSyncReason, Notice,
-    Operation, Outcome, PodWorker, SyncAction, SyncError, SyncKind, SyncResult, WorkerError,
-    WorkerSettings,
-};
+pub use status::{PodPhase, PodStatus, StatusInputs, generate_pod_status, pod_phase};
+pub use time::Timestamp;
+pub use version::{Feature, FeatureGates, KubernetesVersion};
+pub use worker::{NextSync, Operation, Outcome, PodWorker};
 
 /// The examples of the README are compiled and run.
 #[cfg(doctest)]

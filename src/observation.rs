@@ -57,7 +57,7 @@ pub struct MissingProbeWorkers {
 /// The state of a container instance as the runtime reports it (`kubecontainer.State`).
 ///
 /// Not the state of the API, which has Waiting, Running and Terminated
-/// ([`ContainerState`](crate::ContainerState)).
+/// ([`ContainerState`](crate::status::ContainerState)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(clippy::exhaustive_enums, reason = "the runtime interface has these and no others")]
 pub enum InstanceState {
@@ -99,7 +99,7 @@ pub struct ContainerInstance {
     pub started_at: Option<Timestamp>,
     /// Which restart of the container it is, from 0.
     pub restart_count: u32,
-    /// The [`definition_hash`](crate::Container::definition_hash) of the container that it was made
+    /// The [`definition_hash`](crate::pod::Container::definition_hash) of the container that it was made
     /// from. `None`: the definition has not changed since.
     pub definition_hash: Option<u64>,
     /// The image, as the runtime names it; empty: as the spec names it.

@@ -179,7 +179,8 @@ fn seconds(seconds: i32) -> Duration {
 /// the end of the initial delay, and not from the first sync of the pod. Nothing is jittered.
 ///
 /// ```
-/// use podinit::{ContainerProbes, ProbeKind, Timestamp};
+/// use podinit::Timestamp;
+/// use podinit::probe::{ContainerProbes, ProbeKind};
 /// # use podinit::{FeatureGates, PodSpec};
 /// # let pod = serde_json::from_value(serde_json::json!({"spec": {"containers": [{
 /// #     "name": "web", "startupProbe": {"tcpSocket": {"port": 80}, "initialDelaySeconds": 5,

@@ -26,7 +26,7 @@ use smol_str::{SmolStr, ToSmolStr};
 /// let now = finished + Duration::from_secs(90);
 /// assert_eq!(now - finished, Duration::from_secs(90));
 /// assert_eq!(now.to_string(), "2026-01-01T00:01:30Z");
-/// # Ok::<(), podinit::ParseTimestampError>(())
+/// # Ok::<(), podinit::time::ParseTimestampError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use podinit::scenario::GoDuration;
 use podinit::sim::{Timeline, View, simulate};
-use podinit::{ChangeTopic, FeatureGates, KubernetesVersion, PodSpec, changes_between};
+use podinit::version::{ChangeTopic, changes_between};
+use podinit::{FeatureGates, KubernetesVersion, PodSpec};
 
 use crate::Verdict;
 use crate::failure::Failure;

@@ -3,13 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use podinit::kubectl::{HumanDuration, columns};
-use podinit::observation::{Exit, Sandbox};
+use podinit::observation::{ContainerInstance, Exit, InstanceState, ProbeResult, Sandbox};
 use podinit::scenario::GoDuration;
 use podinit::status::{ContainerStatus, PodStatus, condition_type};
 use podinit::testing::check_statuses;
 use podinit::{
-    ActionContext, ContainerInstance, InstanceState, Observation, PodPhase, PodSpec, ProbeResult,
-    Timestamp, compute_pod_actions, explain,
+    ActionContext, Observation, PodPhase, PodSpec, Timestamp, compute_pod_actions, explain,
 };
 
 use crate::Verdict;

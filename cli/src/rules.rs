@@ -1,6 +1,7 @@
 //! Whose rules hold: the version, its gates and its known bugs.
 
-use podinit::{Feature, FeatureGates, KnownBug, KubernetesVersion};
+use podinit::version::KnownBug;
+use podinit::{Feature, FeatureGates, KubernetesVersion};
 
 use crate::failure::Failure;
 

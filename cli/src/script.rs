@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use podinit::pod::{Container, ContainerKind, Probe};
 use podinit::scenario::{
     Action, Attempt, ContainerScenario, Delete, Evict, GoDuration, ImageScenario, Instance,
     RebootNode, RestartKubelet, Scenario, Verb,
 };
 use podinit::sim::{ContainerScript, Limits, PodEvent, ProbeScript, Run};
-use podinit::{Container, ContainerKind, Eviction, PodSpec, Probe, SmolStr, sim};
+use podinit::worker::Eviction;
+use podinit::{PodSpec, SmolStr, sim};
 
 use crate::failure::Failure;
 

@@ -1,6 +1,7 @@
 //! `podinit versions`.
 
-use podinit::{Change, DecidedBy, Feature, KnownBug, KubernetesVersion, changes_between};
+use podinit::version::{Change, DecidedBy, KnownBug, changes_between};
+use podinit::{Feature, KubernetesVersion};
 use serde_json::{Value, json};
 
 use crate::Verdict;

@@ -27,24 +27,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use harness::manifest;
+use harness::node::Watch;
 use k8s_openapi::api::core::v1;
-use podinit::{
-    Deletion, EventLog, FeatureGates, NextSync, PodPhase, PodWorker, SyncKind, Timestamp, sync_pod,
-};
+use podinit::event::EventLog;
+use podinit::worker::{Deletion, SyncKind};
+use podinit::{FeatureGates, NextSync, PodPhase, PodWorker, Timestamp, sync_pod};
 
-#[path = "../support/command.rs"]
-mod command;
-#[path = "../support/handler.rs"]
-mod handler;
-#[path = "../support/manifest.rs"]
-#[allow(dead_code, reason = "shared with examples that use more of it")]
-mod manifest;
 mod runtime;
-#[path = "../support/watch.rs"]
-mod watch;
 
 use runtime::ProcessRuntime;
-use watch::Watch;
 
 const USAGE: &str = "usage: processes [--folder FOLDER] [--events] POD.yaml
 

@@ -8,17 +8,16 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use harness::node::{Command, Handler};
 use k8s_openapi::api::core::v1;
+use podinit::observation::{ContainerInstance, Exit, InstanceState, Sandbox};
+use podinit::probe::{ContainerProbes, ProbeKind};
 use podinit::termination::{GraceRequest, NextStep, StopOrder, Termination, TerminationPlan};
-use podinit::{
-    ContainerIndex, ContainerInstance, ContainerProbes, ContainerRuntime, Exit, FailureKind,
-    InstanceState, Observation, PodSpec, ProbeKind, Sandbox, Timestamp,
-};
+use podinit::worker::FailureKind;
+use podinit::{ContainerIndex, ContainerRuntime, Observation, PodSpec, Timestamp};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::command::Command;
-use crate::handler::Handler;
 use crate::{now, tick};
 
 /// Something could not be done.

@@ -19,7 +19,9 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// # use k8s_openapi::api::core::v1;
-/// use podinit::{Event, EventLog, PodIdentity, Timestamp, kubectl};
+/// use podinit::{Timestamp, kubectl};
+/// use podinit::event::{Event, EventLog};
+/// use podinit::pod::PodIdentity;
 ///
 /// let pod = PodIdentity { name: "web".into(), namespace: "default".into(), uid: "1".into() };
 /// let mut log = EventLog::default();

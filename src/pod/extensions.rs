@@ -5,8 +5,9 @@
 /// No kubelet acts so; nothing recorded is replayed with it.
 ///
 /// ```
+/// use podinit::{FeatureGates, PodPhase, PodSpec};
+/// use podinit::pod::Extensions;
 /// use podinit::sim::{ContainerScript, Run, Scenario, simulate};
-/// use podinit::{Extensions, FeatureGates, PodPhase, PodSpec};
 ///
 /// let pod = serde_json::from_value(serde_json::json!({
 ///     "metadata": {"name": "web"},

@@ -54,7 +54,7 @@ impl core::fmt::Display for PodIdentity {
 ///
 /// The spec does not change while it is used. A pod that was updated is compiled anew; container
 /// instances that were made from another definition are told by their
-/// [`definition_hash`](crate::ContainerInstance::definition_hash).
+/// [`definition_hash`](crate::observation::ContainerInstance::definition_hash).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodSpec {
     identity: PodIdentity,

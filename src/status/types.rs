@@ -1,7 +1,7 @@
 //! What the API says of a pod: phase, conditions, container statuses.
 //!
 //! The types mirror `v1.PodStatus` in what this crate computes. They are not the runtime's view of
-//! a container ([`ContainerInstance`](crate::ContainerInstance)): the kubelet decides actions from
+//! a container ([`ContainerInstance`](crate::observation::ContainerInstance)): the kubelet decides actions from
 //! that one and the phase from these.
 
 use alloc::vec::Vec;

@@ -12,8 +12,9 @@
 //!
 //! ```
 //! # #[cfg(feature = "proptest")] {
+//! use podinit::{ContainerRuntime, Observation, PodSpec};
+//! use podinit::observation::ContainerInstance;
 //! use podinit::testing::{DrivenRuntime, Invariant, Life, LifeShape, PodShape, check, lives};
-//! use podinit::{ContainerInstance, ContainerRuntime, Observation, PodSpec};
 //! use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 //!
 //! /// Starts what is next: a sandbox, the init containers one by one, the app containers.

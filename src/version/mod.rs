@@ -171,7 +171,7 @@ pub enum FeatureGateError {
 /// // Sidecars are generally available and locked since 1.33.
 /// assert!(gates.set(Feature::SidecarContainers, false).is_err());
 /// assert_eq!(FeatureGates::default().version(), KubernetesVersion::V1_36);
-/// # Ok::<(), podinit::FeatureGateError>(())
+/// # Ok::<(), podinit::version::FeatureGateError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FeatureGates {
@@ -232,7 +232,8 @@ impl FeatureGates {
     /// what is checked when all are set (`SetFromMap` and `Validate` of `featuregate`).
     ///
     /// ```
-    /// use podinit::{Feature, FeatureGateError, KubernetesVersion};
+    /// use podinit::{Feature, KubernetesVersion};
+    /// use podinit::version::FeatureGateError;
     ///
     /// let mut gates = KubernetesVersion::V1_35.feature_gates();
     /// let rule = "RestartAllContainersOnContainerExits";

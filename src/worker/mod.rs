@@ -62,7 +62,7 @@ use start::ImagePulls;
 /// What a node sets for its pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WorkerSettings {
-    /// The crash-loop back-off, see [`CrashLoopBackOff::settings`](crate::CrashLoopBackOff::settings).
+    /// The crash-loop back-off, see [`CrashLoopBackOff::settings`](crate::backoff::CrashLoopBackOff::settings).
     pub crash_loop_back_off: BackOffSettings,
     /// The back-off of image pulls.
     pub image_pull_back_off: BackOffSettings,

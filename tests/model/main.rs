@@ -12,10 +12,10 @@ mod world;
 
 use std::time::Duration;
 
-use podinit::{
-    BackOffSettings, ContainerKind, Deletion, FeatureGates, PodPhase, PodSpec, PodWorker, SyncKind,
-    WorkerSettings, sync_pod,
-};
+use podinit::backoff::BackOffSettings;
+use podinit::pod::ContainerKind;
+use podinit::worker::{Deletion, SyncKind, WorkerSettings};
+use podinit::{FeatureGates, PodPhase, PodSpec, PodWorker, sync_pod};
 use serde_json::json;
 use stateright::{Checker, Model, Property};
 use std::hash::{Hash, Hasher};
@@ -228,7 +228,7 @@ impl Model for Pods {
                 again(pods, state, ContainerKind::RestartableInit)
             }),
         ];
-        if self.0[0].restart_policy() == podinit::RestartPolicy::Always {
+        if self.0[0].restart_policy() == podinit::pod::RestartPolicy::Always {
             properties.push(Property::sometimes(
                 "an app container runs again",
                 |pods: &Self, state: &State| again(pods, state, ContainerKind::App),
@@ -238,7 +238,7 @@ impl Model for Pods {
                 state.phase() == PodPhase::Succeeded
             }));
         }
-        if self.0[0].restart_policy() != podinit::RestartPolicy::Never {
+        if self.0[0].restart_policy() != podinit::pod::RestartPolicy::Never {
             properties.push(Property::sometimes(
                 "an init container runs again",
                 |pods: &Self, state: &State| again(pods, state, ContainerKind::Init),

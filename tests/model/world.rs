@@ -2,11 +2,10 @@
 
 use core::convert::Infallible;
 
+use podinit::observation::{ContainerInstance, Exit, InstanceState, ProbeResult, Sandbox};
+use podinit::pod::ContainerKind;
 use podinit::termination::TerminationPlan;
-use podinit::{
-    ContainerIndex, ContainerInstance, ContainerKind, ContainerRuntime, Exit, InstanceState,
-    Observation, PodSpec, ProbeResult, Sandbox, Timestamp,
-};
+use podinit::{ContainerIndex, ContainerRuntime, Observation, PodSpec, Timestamp};
 
 type Id = smol_str::SmolStr;
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use podinit::kubectl::columns;
+use podinit::pod::ContainerKind;
 use podinit::sim::node::Trace;
 use podinit::status::{ContainerStatus, PodStatus};
-use podinit::{ContainerKind, PodSpec, Timestamp};
+use podinit::{PodSpec, Timestamp};
 
 /// A status of the pod, and when it was seen.
 #[derive(Clone, Copy, Debug)]
@@ -153,7 +154,7 @@ impl Chart {
             let class = Class::of_word(&phase);
             (seen.at, phase, class)
         });
-        let row = |container: &podinit::Container| {
+        let row = |container: &podinit::pod::Container| {
             let states = seen.iter().filter_map(|seen| {
                 let lists = [&seen.status.init_container_statuses, &seen.status.container_statuses];
                 let found = lists.into_iter().flatten().find(|s| s.name == *container.name())?;

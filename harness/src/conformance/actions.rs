@@ -1,8 +1,7 @@
 //! Family `actions`: what `computePodActions` decides.
 
-use podinit::{
-    ActionContext, ContainerToStart, Observation, PodActions, PodSpec, compute_pod_actions,
-};
+use podinit::actions::ContainerToStart;
+use podinit::{ActionContext, Observation, PodActions, PodSpec, compute_pod_actions};
 use serde_json::{Value, json};
 
 use super::case::{field_or_default, observation, pod};

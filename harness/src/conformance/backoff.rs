@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use podinit::{BackOff, BackOffSettings, Timestamp};
+use podinit::Timestamp;
+use podinit::backoff::{BackOff, BackOffSettings};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use podinit::{
-    ContainerInstance, Exit, FeatureGates, InstanceState, KubernetesVersion, Observation, PodSpec,
-    ProbeResult, Sandbox, Timestamp,
-};
+use podinit::observation::{ContainerInstance, Exit, InstanceState, ProbeResult, Sandbox};
+use podinit::{FeatureGates, KubernetesVersion, Observation, PodSpec, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 

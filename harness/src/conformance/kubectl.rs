@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
+use podinit::event::{Event, EventKind, EventRecord};
 use podinit::kubectl::{self, HumanDuration, PodRow};
-use podinit::{Event, EventKind, EventRecord, PodIdentity, PodSpec, PodStatus, Timestamp};
+use podinit::pod::PodIdentity;
+use podinit::{PodSpec, PodStatus, Timestamp};
 use serde_json::{Value, json};
 
 use super::case::{field, field_or_default, gates};

@@ -1,7 +1,8 @@
 //! Family `phase`: what `getPhase` makes of container statuses.
 
 use k8s_openapi::api::core::v1;
-use podinit::{PhaseContext, PodSpec, PodStatus, pod_phase};
+use podinit::status::PhaseContext;
+use podinit::{PodSpec, PodStatus, pod_phase};
 use serde_json::{Value, json};
 
 use super::case::{field, field_or_default, gates};

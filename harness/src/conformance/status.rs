@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1;
+use podinit::status::{StartFailure, StartFailures};
 use podinit::{
-    FeatureGates, PodSpec, PodStatus, StartFailure, StartFailures, StatusInputs, Timestamp,
-    generate_pod_status, kubectl,
+    FeatureGates, PodSpec, PodStatus, StatusInputs, Timestamp, generate_pod_status, kubectl,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
+use podinit::PodSpec;
+use podinit::backoff::BackOffSettings;
 use podinit::sim::{
     ContainerScript, End, Limits, PodEvent, ProbeScript, Run, Scenario, ScheduledEvent, Step,
     simulate,
 };
-use podinit::{BackOffSettings, PodSpec, SyncKind, WorkerSettings};
+use podinit::worker::{SyncKind, WorkerSettings};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

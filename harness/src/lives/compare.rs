@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use podinit::PodStatus;
 use podinit::scenario::GoDuration;
-use podinit::{ContainerStatus, PodStatus};
+use podinit::status::ContainerStatus;
 use serde_json::Value;
 
 use super::case::LifeCase;

@@ -4,19 +4,20 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
+use harness::manifest;
+use harness::node::Watch;
 use k8s_openapi::api::core::v1;
+use podinit::worker::{Deletion, SyncKind};
 use podinit::{
-    AsyncContainerRuntime, Deletion, FeatureGates, NextSync, Observation, PodPhase, PodSpec,
-    PodWorker, SyncKind, kubectl, sync_pod_async,
+    AsyncContainerRuntime, FeatureGates, NextSync, Observation, PodPhase, PodSpec, PodWorker,
+    kubectl, sync_pod_async,
 };
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cri::Client;
-use crate::manifest;
 use crate::runtime::{CriRuntime, now};
 use crate::state::State;
-use crate::watch::Watch;
 use crate::{Options, Output};
 
 /// How a run of the agent ended.

@@ -4,21 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use harness::manifest;
 use podinit::PodPhase;
 
 mod agent;
-#[path = "../../../examples/support/command.rs"]
-mod command;
 mod cri;
-#[path = "../../../examples/support/handler.rs"]
-mod handler;
-#[path = "../../../examples/support/manifest.rs"]
-#[allow(dead_code, reason = "shared with examples that use more of it")]
-mod manifest;
 mod runtime;
 mod state;
-#[path = "../../../examples/support/watch.rs"]
-mod watch;
 
 use agent::Ended;
 

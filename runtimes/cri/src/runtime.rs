@@ -6,17 +6,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use harness::node::{Command, Handler};
 use k8s_openapi::api::core::v1;
+use podinit::observation::{ContainerInstance, Exit, InstanceState, Sandbox};
+use podinit::probe::{ContainerProbes, ProbeKind};
 use podinit::termination::{GraceRequest, NextStep, StopOrder, Termination, TerminationPlan};
-use podinit::{
-    AsyncContainerRuntime, ContainerIndex, ContainerInstance, ContainerProbes, Exit, FailureKind,
-    InstanceState, Observation, PodSpec, ProbeKind, Sandbox, Timestamp,
-};
+use podinit::worker::FailureKind;
+use podinit::{AsyncContainerRuntime, ContainerIndex, Observation, PodSpec, Timestamp};
 use smol_str::{SmolStr, format_smolstr};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::command::Command;
 use crate::cri::{
     Call, Client, ContainerConfig, ContainerFilter, ContainerMetadata, ContainerState,
     ContainerStatus, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, ImageSpec,
@@ -27,7 +27,6 @@ use crate::cri::{
     PullImageRequest, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
     StartContainerRequest, StopContainerRequest, StopPodSandboxRequest,
 };
-use crate::handler::Handler;
 
 /// How long a call may take that does not say so itself, as with the kubelet
 /// (`runtimeRequestTimeout`).

@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use podinit::{ContainerProbes, PodWorker, Timestamp};
+use podinit::probe::ContainerProbes;
+use podinit::{PodWorker, Timestamp};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 

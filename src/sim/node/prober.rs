@@ -1,7 +1,7 @@
 //! The prober: when probes are run, and what their results come to.
 //!
 //! It has the kubelet's workers, with their turns, and not the
-//! [`ContainerProbes`](crate::ContainerProbes) of node agents. Source: `pkg/kubelet/prober`.
+//! [`ContainerProbes`](crate::probe::ContainerProbes) of node agents. Source: `pkg/kubelet/prober`.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
