@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use harness::conformance::{self, BadCase, case};
+use harness::with;
 use k8s_openapi::api::core::v1;
 use podinit::actions::compute_pod_actions_into;
 use podinit::backoff::{BackOff, BackOffSettings};
@@ -50,10 +51,11 @@ fn observed(case: &Value) -> Result<(PodSpec, Observation), BadCase> {
 fn decisions(c: &mut Criterion) {
     let cases = recorded("actions", |case| {
         let (pod, observation) = observed(case)?;
-        let context = ActionContext {
+        let context = with!(ActionContext {
             deletion_requested: !case["pod"]["metadata"]["deletionTimestamp"].is_null(),
             restart_all_containers: case::field_or_default(case, "restartAllContainers")?,
-        };
+            ..ActionContext::default()
+        });
         Ok((pod, observation, context))
     });
     let mut actions = PodActions::default();
@@ -79,10 +81,11 @@ fn phases(c: &mut Criterion) {
         };
         let init = list(pod.init_containers().collect());
         let apps = list(pod.app_containers_by_name().to_vec());
-        let context = PhaseContext {
+        let context = with!(PhaseContext {
             pod_is_terminal: case::field_or_default(case, "podIsTerminal")?,
             pod_has_initialized: case::field_or_default(case, "podHasInitialized")?,
-        };
+            ..PhaseContext::default()
+        });
         Ok((pod, init, apps, context))
     });
     bench(c, "phase", &cases, |(pod, init, apps, context)| {
@@ -99,17 +102,7 @@ fn statuses(c: &mut Criterion) {
     });
     let start_failures = StartFailures::default();
     bench(c, "status", &cases, |(pod, observation, earlier)| {
-        let inputs = StatusInputs {
-            pod,
-            observation,
-            earlier,
-            api: earlier,
-            start_failures: &start_failures,
-            deletion_requested: false,
-            pod_is_terminal: false,
-            probe_workers_made: true,
-            kubelet_started_at: None,
-        };
+        let inputs = StatusInputs::new(pod, observation, earlier, &start_failures);
         black_box(generate_pod_status(&inputs, None));
     });
     let now = Timestamp::from_secs(1_767_229_200);

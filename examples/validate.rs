@@ -159,8 +159,9 @@ fn report(file: &str, mut findings: Vec<(Option<Location>, String)>) -> String {
     findings.iter().map(line).collect()
 }
 
-fn without_warnings(document: Document) -> Document {
-    Document { warnings: Vec::new(), ..document }
+fn without_warnings(mut document: Document) -> Document {
+    document.warnings = Vec::new();
+    document
 }
 
 fn read_file(file: &str) -> Result<String, String> {

@@ -23,6 +23,7 @@ use crate::version::{Feature, FeatureGates};
 /// assert_eq!(images.max, Duration::from_secs(300));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "as client-go has it")]
 pub struct BackOffSettings {
     /// The first delay.
     pub initial: Duration,
@@ -54,6 +55,7 @@ impl BackOffSettings {
 ///
 /// Source: `newCrashLoopBackOff` and the expiry of `NewMainKubelet`, `kubelet.go`, v1.36.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "the two settings that Kubernetes has")]
 pub struct CrashLoopBackOff {
     /// `crashLoopBackOff.maxContainerRestartPeriod` of the kubelet's configuration, from 1 s to
     /// 300 s. Looked at only with the gate
@@ -112,6 +114,7 @@ impl CrashLoopBackOff {
 /// Equal where the kubelet's keys are equal (`GetBackoffKey`: pod, container, image and, since
 /// 1.34, resources); the numbers are this crate's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a number, and no more")]
 pub struct BackOffKey(pub u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

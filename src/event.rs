@@ -43,6 +43,7 @@ impl fmt::Display for EventKind {
 ///
 /// The reasons are those of `pkg/kubelet/events/event.go`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "made by node agents, too")]
 pub struct Event {
     /// Normal or Warning.
     pub kind: EventKind,
@@ -131,6 +132,7 @@ impl fmt::Display for FieldPath<'_> {
 
 /// An event as the API keeps it: equal ones are counted, not repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "made by node agents, too")]
 pub struct EventRecord {
     /// What happened.
     pub event: Event,

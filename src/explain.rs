@@ -32,6 +32,7 @@ use crate::pod::{ContainerIndex, PodSpec};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Explanation {
     /// What is done: `start migrate`.
     pub action: String,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Reads what `time.ParseDuration` does, but for negative ones; `90s` is read and printed as
 /// `1m30s`. Serialises as text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a duration, and no more")]
 pub struct GoDuration(pub Duration);
 
 impl From<Duration> for GoDuration {

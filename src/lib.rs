@@ -74,6 +74,7 @@
 //! ```
 
 #![no_std]
+#![warn(unreachable_pub, unnameable_types, clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 extern crate alloc;
 
@@ -83,6 +84,7 @@ extern crate std;
 pub mod actions;
 pub mod admission;
 pub mod backoff;
+mod container;
 pub mod event;
 pub mod explain;
 mod fnv;

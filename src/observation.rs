@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 /// A pod sandbox that the runtime knows (`runtimeapi.PodSandboxStatus`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Sandbox {
     /// The runtime's id of the sandbox.
     pub id: SmolStr,
@@ -47,6 +48,7 @@ pub enum ProbeResult {
 /// The prober makes them when a living pod has been synced for the first time. They end, and their
 /// results go, when the pod's phase is terminal at their next turn and when the pod has stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "one flag for each worker that counts")]
 pub struct MissingProbeWorkers {
     /// That of the startup probe.
     pub startup: bool,
@@ -73,6 +75,7 @@ pub enum InstanceState {
 
 /// How a container instance ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Exit {
     /// The exit code.
     pub exit_code: i32,
@@ -86,6 +89,7 @@ pub struct Exit {
 
 /// One instance of a container that the runtime knows (`kubecontainer.Status`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerInstance {
     /// The runtime's id, with its type: `containerd://4f1e…`.
     pub id: SmolStr,
@@ -157,6 +161,7 @@ impl ContainerInstance {
 
 /// An instance whose name the pod's spec does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a name and an instance")]
 pub struct StrayInstance {
     /// The container's name, as the runtime reports it.
     pub name: SmolStr,

@@ -12,7 +12,7 @@ use crate::observation::{Observation, ObservationError};
 use crate::pod::{ContainerIndex, PodSpec};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
-use crate::worker::{Failure, FailureKind, Operation, Outcome, PodWorker, WorkerError};
+use crate::worker::{Failure, FailureKind, Operation, PodWorker, SyncSummary, WorkerError};
 
 /// A container runtime, as the kubelet sees one: what it is asked while a pod is synced.
 ///
@@ -292,50 +292,59 @@ pub enum SyncPodError<E> {
 /// a [`ContainerRuntime`].
 macro_rules! drive {
     ($worker:ident, $pod:ident, $runtime:ident $(, .$await:tt)?) => {{
+        let mut summary = SyncSummary::default();
         let mut observation = Observation::new();
         $runtime.observe($pod, &mut observation)$(.$await)?.map_err(SyncPodError::Observe)?;
         observation.check($pod)?;
         $worker.sync($pod, &observation, $runtime.now());
         loop {
             let now = $runtime.now();
-            let Some(operation) = $worker.next_operation($pod, now) else { return Ok(()) };
+            let Some(operation) = $worker.next_operation($pod, now) else { return Ok(summary) };
             let result = match &operation {
-                Operation::StopContainers(plan) => {
-                    $runtime.stop_containers($pod, plan)$(.$await)?.map(|()| Outcome::Done)
-                }
-                Operation::StopPodSandbox { sandbox_id } => {
-                    $runtime.stop_pod_sandbox($pod, sandbox_id)$(.$await)?.map(|()| Outcome::Done)
-                }
-                Operation::RemoveContainer { container, id, keep_log } => $runtime
-                    .remove_container($pod, *container, id, *keep_log)$(.$await)?
-                    .map(|()| Outcome::Done),
-                Operation::RunPodSandbox { attempt } => {
-                    $runtime.run_pod_sandbox($pod, *attempt)$(.$await)?.map(Outcome::Sandbox)
-                }
-                Operation::CheckImage { container } => {
-                    $runtime.image_present($pod, *container)$(.$await)?.map(Outcome::ImagePresent)
-                }
-                Operation::PullImage { container } => $runtime
-                    .pull_image($pod, *container)$(.$await)?
-                    .map(|size| Outcome::Pulled { size }),
-                Operation::CreateContainer { container, sandbox_id, restart_count } => $runtime
-                    .create_container($pod, *container, sandbox_id, *restart_count)$(.$await)?
-                    .map(Outcome::Created),
-                Operation::StartContainer { container, id } => {
-                    $runtime.start_container($pod, *container, id)$(.$await)?.map(|()| Outcome::Done)
-                }
+                Operation::StopContainers(stop) => $runtime
+                    .stop_containers($pod, &stop.plan)$(.$await)?
+                    .map(|()| stop.stopped()),
+                Operation::StopPodSandbox(stop) => $runtime
+                    .stop_pod_sandbox($pod, &stop.sandbox_id)$(.$await)?
+                    .map(|()| stop.stopped()),
+                Operation::RemoveContainer(remove) => $runtime
+                    .remove_container($pod, remove.container, &remove.id, remove.keep_log)
+                    $(.$await)?
+                    .map(|()| remove.removed()),
+                Operation::RunPodSandbox(run) => $runtime
+                    .run_pod_sandbox($pod, run.attempt)$(.$await)?
+                    .map(|id| run.running(id)),
+                Operation::CheckImage(check) => $runtime
+                    .image_present($pod, check.container)$(.$await)?
+                    .map(|present| check.present(present)),
+                Operation::PullImage(pull) => $runtime
+                    .pull_image($pod, pull.container)$(.$await)?
+                    .map(|size| pull.pulled(size)),
+                Operation::CreateContainer(create) => $runtime
+                    .create_container(
+                        $pod,
+                        create.container,
+                        &create.sandbox_id,
+                        create.restart_count,
+                    )
+                    $(.$await)?
+                    .map(|id| create.created(id)),
+                Operation::StartContainer(start) => $runtime
+                    .start_container($pod, start.container, &start.id)$(.$await)?
+                    .map(|()| start.started()),
             };
             let outcome = result.unwrap_or_else(|error| {
                 let kind = $runtime.failure_kind(&error);
-                Outcome::Failed(Failure { kind, message: error.to_smolstr() })
+                operation.failed(Failure { kind, message: error.to_smolstr() })
             });
+            summary.count(&operation, &outcome);
             $worker.record($pod, outcome, $runtime.now())?;
         }
     }};
 }
 
 /// Syncs a pod once: observes it, writes its status, decides, and carries the decision out in the
-/// order of the kubelet.
+/// order of the kubelet. Gives what was done.
 ///
 /// What failed is in [`PodWorker::results`]; when to sync again says [`PodWorker::next_sync`].
 ///
@@ -345,7 +354,7 @@ pub fn sync_pod<R: ContainerRuntime>(
     worker: &mut PodWorker,
     pod: &PodSpec,
     runtime: &mut R,
-) -> Result<(), SyncPodError<R::Error>> {
+) -> Result<SyncSummary, SyncPodError<R::Error>> {
     drive!(worker, pod, runtime)
 }
 
@@ -381,6 +390,6 @@ pub async fn sync_pod_async<R: AsyncContainerRuntime>(
     worker: &mut PodWorker,
     pod: &PodSpec,
     runtime: &mut R,
-) -> Result<(), SyncPodError<R::Error>> {
+) -> Result<SyncSummary, SyncPodError<R::Error>> {
     drive!(worker, pod, runtime, .await)
 }

@@ -170,6 +170,7 @@ impl FromStr for Timestamp {
 /// A time outside of what [`Timestamp`] can tell (the years 1677 to 2262).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("time {0} is outside of the years 1677 to 2262")]
+#[allow(clippy::exhaustive_structs, reason = "the value, and no more")]
 pub struct TimestampRangeError(pub jiff::Timestamp);
 
 impl TryFrom<jiff::Timestamp> for Timestamp {

@@ -244,22 +244,21 @@ impl Diagnosis<'_> {
         let any_started = self.containers().any(|status| status.state.waiting.is_none());
         let ready = self.status.is_condition_true(condition_type::POD_READY_TO_START_CONTAINERS);
         if ready || any_started {
-            observation.push_sandbox(Sandbox {
-                id: SANDBOX.into(),
-                ready: true,
-                attempt: 0,
-                has_ip: true,
-                host_network: self.spec.host_network(),
-            });
+            let mut sandbox = Sandbox::default();
+            sandbox.id = SANDBOX.into();
+            sandbox.ready = true;
+            sandbox.has_ip = true;
+            sandbox.host_network = self.spec.host_network();
+            observation.push_sandbox(sandbox);
         }
         for status in self.containers() {
             let exited = |ended: &podinit::status::ContainerStateTerminated| {
-                InstanceState::Exited(Exit {
-                    exit_code: ended.exit_code,
-                    reason: ended.reason.clone(),
-                    message: ended.message.clone(),
-                    finished_at: ended.finished_at,
-                })
+                let mut exit = Exit::default();
+                exit.exit_code = ended.exit_code;
+                exit.reason = ended.reason.clone();
+                exit.message = ended.message.clone();
+                exit.finished_at = ended.finished_at;
+                InstanceState::Exited(exit)
             };
             let state = match (&status.state.running, &status.state.terminated) {
                 (Some(_), _) => Some(InstanceState::Running),

@@ -59,7 +59,7 @@ pub fn run(options: &Options, out: &mut Out) -> Result<Verdict, Failure> {
         let rows = rows.map(|(what, value)| vec![format!("  {what}"), value]);
         out.text(table(&rows))?;
         out.line("\nOOM score adjustment, from -997 (killed last) to 1000 (killed first)")?;
-        let scores = (0..resources.containers()).map(|index| {
+        let scores = resources.indexes().map(|index| {
             let score = oom_score_adj(&resources, index, options.node_memory);
             vec![format!("  {}", resources.container_name(index)), score.to_string()]
         });

@@ -251,8 +251,9 @@ fn within(path: &str, field: &str) -> String {
     }
 }
 
-fn without_warnings(document: Document) -> Document {
-    Document { warnings: Vec::new(), ..document }
+fn without_warnings(mut document: Document) -> Document {
+    document.warnings = Vec::new();
+    document
 }
 
 fn text(findings: &[Finding], checked: usize, out: &mut Out) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use harness::node::{Command, Handler};
+use harness::with;
 use k8s_openapi::api::core::v1;
 use podinit::observation::{ContainerInstance, Exit, InstanceState, Sandbox};
 use podinit::probe::{ContainerProbes, ProbeKind};
@@ -170,7 +171,9 @@ impl Process {
         let _ = kill_process_group(pid, Signal::KILL);
         let exit = match child.wait() {
             Ok(status) => exit(status),
-            Err(error) => Exit { exit_code: 255, message: format_smolstr!("{error}"), ..unknown() },
+            Err(error) => {
+                with!(Exit { exit_code: 255, message: format_smolstr!("{error}"), ..unknown() })
+            }
         };
         self.child = None;
         self.instance.state = InstanceState::Exited(exit);
@@ -193,14 +196,14 @@ impl Process {
 }
 
 fn unknown() -> Exit {
-    Exit { reason: "Error".into(), finished_at: Some(now()), ..Exit::default() }
+    with!(Exit { reason: "Error".into(), finished_at: Some(now()), ..Exit::default() })
 }
 
 /// How runtimes report an end: a signal is 128 and its number.
 fn exit(status: ExitStatus) -> Exit {
     let exit_code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(255);
     let reason = if exit_code == 0 { "Completed" } else { "Error" };
-    Exit { exit_code, reason: reason.into(), ..unknown() }
+    with!(Exit { exit_code, reason: reason.into(), ..unknown() })
 }
 
 fn declared<'a>(
@@ -274,7 +277,14 @@ impl ContainerRuntime for ProcessRuntime {
     fn run_pod_sandbox(&mut self, pod: &PodSpec, attempt: u32) -> Result<SmolStr, ProcessError> {
         let id = format_smolstr!("sandbox-{attempt}-{}", now().as_nanos());
         let host_network = pod.host_network();
-        let sandbox = Sandbox { id: id.clone(), ready: true, attempt, has_ip: true, host_network };
+        let sandbox = with!(Sandbox {
+            id: id.clone(),
+            ready: true,
+            attempt,
+            has_ip: true,
+            host_network,
+            ..Sandbox::default()
+        });
         self.sandboxes.insert(0, sandbox);
         self.changed = true;
         Ok(id)
@@ -435,7 +445,7 @@ impl ContainerRuntime for ProcessRuntime {
                 // As containerd reports it: it has ended, so that back-off holds it back.
                 let reason = "StartError".into();
                 let message = format_smolstr!("{}: {error}", argv[0]);
-                let exit = Exit { exit_code: 128, reason, message, ..unknown() };
+                let exit = with!(Exit { exit_code: 128, reason, message, ..unknown() });
                 starting.instance.state = InstanceState::Exited(exit);
                 self.changed = true;
                 return Err(io_error(&argv[0])(error));

@@ -23,3 +23,17 @@ pub mod oracle;
 pub mod scenario_options;
 pub mod shrink;
 pub mod vectors;
+
+/// A value of a type that may grow, some fields set and the others as in a base, as a struct literal
+/// would be: `with!(Sandbox { ready: true, ..Sandbox::default() })`.
+#[macro_export]
+macro_rules! with {
+    ($type:ident { $($field:ident $(: $value:expr)?,)* ..$base:expr }) => {{
+        #[allow(elided_lifetimes_in_paths, reason = "some of the types have one, some not")]
+        let mut value: $type = $base;
+        $(value.$field = $crate::with!(@ $field $($value)?);)*
+        value
+    }};
+    (@ $field:ident) => { $field };
+    (@ $field:ident $value:expr) => { $value };
+}

@@ -2,12 +2,14 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::restart::RestartVerdict;
 use super::sandbox::SandboxChange;
 use crate::pod::{ContainerIndex, ContainerKind, PodSpec};
 
 /// Why a container is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StartCause {
     /// The pod gets a new sandbox and starts from its beginning.
@@ -44,7 +46,7 @@ pub enum StartCause {
 }
 
 /// Why a container is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum KillCause {
     /// Its name or image in the spec is another than the one it was made from.
@@ -71,7 +73,7 @@ impl KillCause {
 }
 
 /// Why the whole pod is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum KillPodCause {
     /// Its sandbox is no longer good (or not there yet) and a new one is made.

@@ -24,9 +24,11 @@ pub use restart::{
 pub use sandbox::{SandboxChange, SandboxDecision, pod_sandbox_changed};
 
 use crate::pod::ContainerIndex;
+use serde::{Deserialize, Serialize};
 
 /// Facts of the pod's life that the decision looks at beside the observation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ActionContext {
     /// `metadata.deletionTimestamp` is set.
     pub deletion_requested: bool,
@@ -36,7 +38,8 @@ pub struct ActionContext {
 }
 
 /// A container to start, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "written out where a result is compared")]
 pub struct ContainerToStart {
     /// Which container.
     pub container: ContainerIndex,
@@ -45,7 +48,8 @@ pub struct ContainerToStart {
 }
 
 /// A container to kill, and why. It is the container's newest instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "written out where a result is compared")]
 pub struct ContainerToKill {
     /// Which container.
     pub container: ContainerIndex,
@@ -56,7 +60,8 @@ pub struct ContainerToKill {
 }
 
 /// An instance that a restart in place removes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "written out where a result is compared")]
 pub struct ContainerToReset {
     /// Which container.
     pub container: ContainerIndex,
@@ -72,8 +77,9 @@ pub struct ContainerToReset {
 ///
 /// The fields have the names of the Go struct. Containers to start are in the order in which they
 /// are started; kills have no order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[must_use = "a decision does nothing until it is carried out"]
+#[non_exhaustive]
 pub struct PodActions {
     /// Stop every container and the sandbox, for this reason.
     pub kill_pod: Option<KillPodCause>,
@@ -116,7 +122,7 @@ impl PodActions {
         self.init_containers_to_start.iter().copied().chain(self.next_init_container_to_start)
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.kill_pod = None;
         self.create_sandbox = false;
         self.sandbox_id = SmolStr::default();

@@ -1,5 +1,7 @@
 //! Is a container that ended started again?
 
+use serde::{Deserialize, Serialize};
+
 use core::fmt;
 
 use crate::observation::{ContainerInstance, InstanceState};
@@ -9,7 +11,7 @@ use crate::pod::{
 use crate::version::Feature;
 
 /// What decided about a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RestartVerdict {
     /// The first rule that matches the exit code, at this position.
@@ -95,7 +97,7 @@ pub(crate) fn effective_policy(pod: &PodSpec, container: &Container) -> Containe
 }
 
 /// What is to become of a container that does not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RestartDecision {
     /// It has no record, was only created, or is in an unknown state: it is started.

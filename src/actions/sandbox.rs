@@ -1,12 +1,14 @@
 //! Is the pod's sandbox still good (`runtimeutil.PodSandboxChanged`)?
 
+use serde::{Deserialize, Serialize};
+
 use core::fmt;
 
 use crate::observation::{Observation, Sandbox};
 use crate::pod::PodSpec;
 
 /// Why a pod needs a new sandbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SandboxChange {
     /// It has none yet.
@@ -51,6 +53,7 @@ impl fmt::Display for SandboxChange {
 
 /// What becomes of the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SandboxDecision<'a> {
     /// Why a new one is needed; `None`: the newest one is kept.
     pub change: Option<SandboxChange>,

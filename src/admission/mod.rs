@@ -9,6 +9,8 @@
 pub mod defaults;
 mod dropped;
 
+use alloc::sync::Arc;
+
 use k8s_openapi::api::core::v1;
 
 use crate::resources::{PodResources, ResourcesError};
@@ -41,19 +43,24 @@ use crate::version::FeatureGates;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admitted {
-    pod: v1::Pod,
+    pod: Arc<v1::Pod>,
     gates: FeatureGates,
 }
 
 impl Admitted {
     /// The pod with its defaults. It has a spec, be it an empty one.
-    pub const fn pod(&self) -> &v1::Pod {
+    pub fn pod(&self) -> &v1::Pod {
         &self.pod
     }
 
     /// The pod with its defaults, to keep.
     pub fn into_pod(self) -> v1::Pod {
-        self.pod
+        Arc::unwrap_or_clone(self.pod)
+    }
+
+    /// The pod with its defaults, shared.
+    pub(crate) fn shared(&self) -> Arc<v1::Pod> {
+        Arc::clone(&self.pod)
     }
 
     /// The gates with which it was admitted.
@@ -82,5 +89,5 @@ pub fn admit(pod: &v1::Pod, gates: &FeatureGates) -> Admitted {
     // A pod without a spec is one with an empty spec.
     dropped::drop_disabled_fields(pod.spec.get_or_insert_default(), gates);
     defaults::apply(&mut pod, gates);
-    Admitted { pod, gates }
+    Admitted { pod: Arc::new(pod), gates }
 }

@@ -14,6 +14,7 @@ use crate::version::Change;
 ///
 /// Making and printing them allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Columns {
     /// How many containers are ready.
     pub ready: Ready,
@@ -31,6 +32,7 @@ impl fmt::Display for Columns {
 
 /// The READY column: `1/2`. Restartable init containers count on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Ready {
     /// Containers that are ready.
     pub ready: usize,
@@ -95,6 +97,7 @@ impl fmt::Display for StatusColumn {
 
 /// The RESTARTS column: `3` or `3 (1s ago)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Restarts {
     /// Restarts of those containers that count in the present state of the pod.
     pub count: i64,

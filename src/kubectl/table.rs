@@ -8,6 +8,7 @@ use super::duration::HumanDuration;
 
 /// One pod of [`pod_table`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "what a row is made of")]
 pub struct PodRow<'a> {
     /// The pod's name.
     pub name: &'a str,

@@ -8,6 +8,7 @@ use super::columns::Ready;
 
 /// IP, NODE, NOMINATED NODE and READINESS GATES; prints `<none>` for what is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct WideColumns<'a> {
     /// The pod's address: `podIP`, else the first of `podIPs`.
     pub ip: Option<&'a str>,

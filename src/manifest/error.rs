@@ -14,6 +14,7 @@ pub(super) enum Stop {
 
 /// A place in a text, counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a line and a column")]
 pub struct Location {
     /// The line.
     pub line: usize,
@@ -64,6 +65,7 @@ pub enum ProblemKind {
 
 /// Something wrong with one field of a manifest, worded like `kubectl`'s strict decoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// Which document of the text, counted from zero, empty ones included.
     pub document: usize,

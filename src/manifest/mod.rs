@@ -89,6 +89,7 @@ impl ReadOptions {
 
 /// One object of a manifest.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Document {
     /// Which document of the text, counted from zero, empty ones included.
     pub position: usize,

@@ -11,9 +11,7 @@ use k8s_openapi::api::core::v1;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::container::{
-    Container, ContainerIndex, ContainerKind, ImagePullPolicy, LifecycleHandler, Probe,
-};
+use super::container::{Container, ImagePullPolicy, LifecycleHandler, Probe};
 use super::error::SpecError;
 use super::extensions::Extensions;
 use super::restart::{
@@ -21,6 +19,7 @@ use super::restart::{
 };
 use super::{PodIdentity, PodSpec};
 use crate::admission::{Admitted, admit};
+use crate::container::{ContainerIndex, ContainerKind};
 use crate::fnv::Fnv1a;
 use crate::quantity::Quantity;
 use crate::version::{Change, Feature, FeatureGates};
@@ -87,8 +86,10 @@ impl PodSpec {
         let containers = compile_containers(spec, gates)?;
         let init_containers = spec.init_containers.as_deref().unwrap_or_default().len() as u16;
         let app_containers = spec.containers.len() as u16;
-        let mut sorted_apps: Box<[ContainerIndex]> =
-            (init_containers..init_containers + app_containers).map(ContainerIndex).collect();
+        let mut sorted_apps: Box<[ContainerIndex]> = (init_containers
+            ..init_containers + app_containers)
+            .map(|slot| ContainerIndex::new(slot.into()))
+            .collect();
         sorted_apps.sort_by_key(|index| &containers[index.slot()].name);
         let not_ephemeral = &containers[..usize::from(init_containers + app_containers)];
         Ok(Self {
@@ -129,6 +130,7 @@ impl PodSpec {
             init_containers,
             app_containers,
             sorted_apps,
+            source: admitted.shared(),
         })
     }
 }

@@ -7,39 +7,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::restart::{ContainerRestartPolicy, RestartRule};
+use crate::container::ContainerKind;
 use crate::fnv::Fnv1a;
-
-/// A container of one pod, as its position among all of the pod's containers: init containers
-/// first, then app containers, then ephemeral ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ContainerIndex(pub(super) u16);
-
-impl ContainerIndex {
-    /// Compiling a pod bounds the number of its containers well below `u16::MAX`.
-    pub(crate) const fn new(slot: usize) -> Self {
-        Self(slot as u16)
-    }
-
-    /// The position among all containers of the pod.
-    pub const fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// Which list a container stands in, and whether an init container is restartable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(clippy::exhaustive_enums, reason = "Kubernetes has these and no others")]
-pub enum ContainerKind {
-    /// An init container that runs to its end before the next one starts.
-    Init,
-    /// An init container with `restartPolicy: Always`, which keeps running beside the others.
-    #[doc(alias = "sidecar")]
-    RestartableInit,
-    /// One of `spec.containers`.
-    App,
-    /// One of `spec.ephemeralContainers`.
-    Ephemeral,
-}
 
 /// When an image is pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,6 +24,7 @@ pub enum ImagePullPolicy {
 
 /// What the crate needs to know of a probe. Running it is the caller's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Probe {
     /// `initialDelaySeconds`.
     pub initial_delay_seconds: i32,

@@ -1,5 +1,7 @@
 //! What Kubernetes does not have.
 
+use serde::{Deserialize, Serialize};
+
 /// Behaviour outside of Kubernetes, all of it off by default.
 ///
 /// No kubelet acts so; nothing recorded is replayed with it.
@@ -27,7 +29,7 @@
 /// assert_eq!(timeline.steps.last().map(|step| step.status.phase), Some(PodPhase::Running));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Extensions {
     /// A regular init container that has failed counts as done: it is not restarted, the next one

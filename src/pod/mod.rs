@@ -11,25 +11,29 @@ mod container;
 mod error;
 mod extensions;
 mod restart;
+mod source;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 
+use k8s_openapi::api::core::v1;
 use smol_str::SmolStr;
 
-pub use container::{
-    Container, ContainerIndex, ContainerKind, ImagePullPolicy, LifecycleHandler, Probe,
-};
+pub use crate::container::{ContainerIndex, ContainerKind};
+pub use container::{Container, ImagePullPolicy, LifecycleHandler, Probe};
 pub use error::SpecError;
 pub use extensions::Extensions;
 pub use restart::{
     ContainerRestartPolicy, ExitCodeOperator, RestartPolicy, RestartRule, RestartRuleAction,
 };
 
+use crate::resources::{PodResources, ResourcesError};
 use crate::version::{Feature, FeatureGates};
 
 /// A pod's identity: what names it in keys, events and messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "name, namespace and UID are all that names a pod")]
 pub struct PodIdentity {
     /// `metadata.name`.
     pub name: SmolStr,
@@ -49,12 +53,21 @@ impl core::fmt::Display for PodIdentity {
 /// A pod compiled once: names interned, policies and rules parsed, API defaults and feature gates
 /// applied.
 ///
+/// # Containers
+///
 /// Containers of all lists share one index space, [`ContainerIndex`]: init containers first, then
 /// app containers, then ephemeral ones, each in the order of the manifest.
+///
+/// # Updates
 ///
 /// The spec does not change while it is used. A pod that was updated is compiled anew; container
 /// instances that were made from another definition are told by their
 /// [`definition_hash`](crate::observation::ContainerInstance::definition_hash).
+///
+/// # Serialised form
+///
+/// It is the pod as it was admitted with its gates and extensions; it is compiled anew, but
+/// not validated, when it is read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodSpec {
     identity: PodIdentity,
@@ -73,6 +86,8 @@ pub struct PodSpec {
     sorted_apps: Box<[ContainerIndex]>,
     has_restartable_init_container: bool,
     has_restart_all_containers_rule: bool,
+    /// As it was admitted.
+    source: Arc<v1::Pod>,
 }
 
 impl PodSpec {
@@ -101,10 +116,26 @@ impl PodSpec {
     #[must_use]
     pub fn with_image(&self, container: ContainerIndex, image: impl Into<SmolStr>) -> Self {
         let mut pod = self.clone();
-        if let Some(container) = pod.containers.get_mut(container.slot()) {
-            container.set_image(image.into());
+        if let Some(compiled) = pod.containers.get_mut(container.slot()) {
+            let image = image.into();
+            compiled.set_image(image.clone());
+            source::set_image(Arc::make_mut(&mut pod.source), container, &image);
         }
         pod
+    }
+
+    /// The requests and limits of the pod, those of the status that it was compiled with included.
+    ///
+    /// # Errors
+    /// For text that is no quantity, and for amounts that cannot be added up in 128 bits.
+    pub fn resources(&self) -> Result<PodResources, ResourcesError> {
+        PodResources::compile(&self.source, self.gates)
+    }
+
+    /// The pod that this was compiled from, with the defaults of the API and without the fields of
+    /// features that are off.
+    pub fn source(&self) -> &v1::Pod {
+        &self.source
     }
 
     /// Who this pod is.
@@ -182,12 +213,13 @@ impl PodSpec {
     pub fn init_containers(
         &self,
     ) -> impl DoubleEndedIterator<Item = ContainerIndex> + ExactSizeIterator + use<> {
-        (0..self.init_containers).map(ContainerIndex)
+        (0..self.init_containers).map(|slot| ContainerIndex::new(slot.into()))
     }
 
     /// The init container after this one.
     pub(crate) fn next_init_container(&self, index: ContainerIndex) -> Option<ContainerIndex> {
-        (index.0 + 1 < self.init_containers).then_some(ContainerIndex(index.0 + 1))
+        let next = index.slot() + 1;
+        (next < usize::from(self.init_containers)).then(|| ContainerIndex::new(next))
     }
 
     /// `spec.containers` in their order.
@@ -195,7 +227,7 @@ impl PodSpec {
         &self,
     ) -> impl DoubleEndedIterator<Item = ContainerIndex> + ExactSizeIterator + use<> {
         let first = self.init_containers;
-        (first..first + self.app_containers).map(ContainerIndex)
+        (first..first + self.app_containers).map(|slot| ContainerIndex::new(slot.into()))
     }
 
     /// `spec.ephemeralContainers` in their order.
@@ -203,7 +235,7 @@ impl PodSpec {
         &self,
     ) -> impl DoubleEndedIterator<Item = ContainerIndex> + ExactSizeIterator + use<> {
         (self.init_containers + self.app_containers..self.containers.len() as u16)
-            .map(ContainerIndex)
+            .map(|slot| ContainerIndex::new(slot.into()))
     }
 
     /// App containers sorted by name, the order of `status.containerStatuses`.

@@ -73,6 +73,7 @@ pub enum ExitCodeOperator {
 
 /// One of a container's `restartPolicyRules`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RestartRule {
     /// What is done if the rule matches.
     pub action: RestartRuleAction,

@@ -115,6 +115,7 @@ struct Whole(i128);
 /// A sum or difference that needs more than 128 bits before its decimal point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the result is beyond 128 bits")]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing to add")]
 pub struct QuantityOverflow;
 
 pub use parse::QuantityError;

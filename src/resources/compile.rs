@@ -11,11 +11,12 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::error::{ResourcesError, ResourcesProblem};
+use super::pod::PodResources;
 use super::pod::{Container, PodLevel, Row, Status, StatusLists};
-use super::pod::{ContainerKind, PodResources};
 use super::qos::QosClass;
 use super::requests::PodResourcesOptions;
 use super::requests::{walk_limits, walk_requests};
+use crate::container::ContainerKind;
 use crate::quantity::Quantity;
 use crate::version::{Change, Feature, FeatureGates};
 
@@ -226,6 +227,8 @@ impl PodResources {
                 ContainerKind::App => true,
                 ContainerKind::RestartableInit => rule >= StatusRule::Both,
                 ContainerKind::Init => rule == StatusRule::Each,
+                // They have no resources.
+                ContainerKind::Ephemeral => false,
             };
             let found = find_status(status, &container.name, rule).filter(|_| considered);
             let resources = found.and_then(|status| status.resources.as_ref());

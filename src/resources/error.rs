@@ -11,6 +11,7 @@ use crate::quantity::{Quantity, QuantityError};
 
 /// The resources of a pod are wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResourcesError {
     /// The path of the field that is wrong, as the apiserver names it:
     /// `spec.containers[0].resources.requests[cpu]`.

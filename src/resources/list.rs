@@ -184,6 +184,7 @@ impl fmt::Debug for ResourceList {
 /// An entry of a map of quantities is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("[{resource}]: Invalid value: {value:?}: {source}")]
+#[non_exhaustive]
 pub struct ResourceListError {
     /// The resource.
     pub resource: ResourceName,

@@ -35,7 +35,7 @@ pub use error::{ResourcesError, ResourcesProblem};
 pub use list::{ResourceList, ResourceListError, ResourceListIter};
 pub use name::ResourceName;
 pub use oom::oom_score_adj;
-pub use pod::{ContainerKind, PodResources};
+pub use pod::PodResources;
 pub use profile::{InitWaste, Profile, Stage};
 pub use qos::{QosClass, QosExplanation, QosReason, compute_qos_class, explain_qos, qos_class};
 pub use requests::{

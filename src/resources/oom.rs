@@ -4,10 +4,11 @@
 
 use super::list::ResourceList;
 use super::name::ResourceName;
+use super::pod::PodResources;
 use super::pod::Row;
-use super::pod::{ContainerKind, PodResources};
 use super::qos::{QosClass, qos_class};
 use super::requests::{PodResourcesOptions, aggregate_container_requests};
+use crate::container::{ContainerIndex, ContainerKind};
 use crate::version::{Change, Feature};
 
 /// Of node-critical and Guaranteed pods: killed last.
@@ -21,7 +22,7 @@ const BEST_EFFORT: i16 = 1000;
 /// `memory_capacity`, the node's memory in bytes; it is 3 to 999. A restartable init container is
 /// never killed before the app container that requests the least memory (from 1.32). An index
 /// behind the last container is taken for a container that requests nothing.
-pub fn oom_score_adj(pod: &PodResources, container: usize, memory_capacity: i64) -> i16 {
+pub fn oom_score_adj(pod: &PodResources, container: ContainerIndex, memory_capacity: i64) -> i16 {
     if pod.node_critical {
         return GUARANTEED;
     }
@@ -35,7 +36,7 @@ pub fn oom_score_adj(pod: &PodResources, container: usize, memory_capacity: i64)
         let request = i128::from(request) + i128::from(remainder);
         1000 - 1000 * request / i128::from(memory_capacity.max(1))
     };
-    let mut adjust = score(memory_request(pod, container));
+    let mut adjust = score(memory_request(pod, container.slot()));
     if pod.gates().has(Change::SidecarOomScoreOfLeastApp)
         && pod.container_kind(container) == ContainerKind::RestartableInit
     {

@@ -11,28 +11,9 @@ use super::error::{ResourcesError, ResourcesProblem};
 use super::name::ResourceName;
 use super::qos::QosClass;
 use super::requests::{PodResourcesOptions, Walk, walk_limits, walk_requests};
+use crate::container::{ContainerIndex, ContainerKind};
 use crate::quantity::Quantity;
 use crate::version::{Change, FeatureGates};
-
-/// What a container is to the pod's resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ContainerKind {
-    /// A regular init container: runs alone but for the restartable ones before it, and ends.
-    Init,
-    /// A restartable init container, also called a sidecar: stays for the pod's whole life.
-    #[doc(alias = "sidecar")]
-    RestartableInit,
-    /// A container of `spec.containers`.
-    App,
-}
-
-impl ContainerKind {
-    /// Does the container stay while the pod runs?
-    pub const fn is_long_running(self) -> bool {
-        !matches!(self, Self::Init)
-    }
-}
 
 /// A container as far as resources are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +24,8 @@ pub(super) struct Container {
 
 /// The resources of a pod, compiled: names collected, quantities read, gates applied.
 ///
-/// Containers are told by one index: the init containers in the order of the spec, then those of
-/// `spec.containers`. What is asked of a compiled pod cannot fail and allocates nothing.
+/// Containers have the [`ContainerIndex`] that they have in a [`PodSpec`](crate::PodSpec); ephemeral ones
+/// have no resources. What is asked of a compiled pod cannot fail and allocates nothing.
 ///
 /// The pod is taken as it is: to have limits stand in for requests that are missing, as the
 /// apiserver does when a pod is created, call [`default_requests`](super::default_requests)
@@ -220,19 +201,28 @@ impl PodResources {
         self.init_containers
     }
 
-    /// The index of the container of this name.
-    pub fn container_index(&self, name: &str) -> Option<usize> {
-        self.containers.iter().position(|container| container.name == name)
+    /// The containers, init containers first.
+    pub fn indexes(&self) -> impl Iterator<Item = ContainerIndex> + use<> {
+        (0..self.containers.len()).map(ContainerIndex::new)
     }
 
-    /// The name of a container; empty if there is none at `index`.
-    pub fn container_name(&self, index: usize) -> &str {
-        self.containers.get(index).map_or("", |container| &container.name)
+    /// The container of this name.
+    pub fn container_index(&self, name: &str) -> Option<ContainerIndex> {
+        self.containers.iter().position(|container| container.name == name).map(ContainerIndex::new)
     }
 
-    /// The kind of a container; that of an app container if there is none at `index`.
-    pub fn container_kind(&self, index: usize) -> ContainerKind {
-        self.containers.get(index).map_or(ContainerKind::App, |container| container.kind)
+    /// The name of a container; empty if the pod has none at `index`.
+    pub fn container_name(&self, index: ContainerIndex) -> &str {
+        self.containers.get(index.slot()).map_or("", |container| &container.name)
+    }
+
+    /// The kind of a container; that of an app container if the pod has none at `index`.
+    pub fn container_kind(&self, index: ContainerIndex) -> ContainerKind {
+        self.kind_at(index.slot())
+    }
+
+    pub(super) fn kind_at(&self, slot: usize) -> ContainerKind {
+        self.containers.get(slot).map_or(ContainerKind::App, |container| container.kind)
     }
 
     /// Every resource of which the pod's spec or status tells an amount, in order.

@@ -7,21 +7,22 @@ use smol_str::SmolStr;
 
 use super::list::ResourceList;
 use super::name::ResourceName;
+use super::pod::PodResources;
 use super::pod::Row;
-use super::pod::{ContainerKind, PodResources};
 use super::requests::PodResourcesOptions;
 use super::requests::{
     add, effective_init_requests, for_each_requested, pod_level_limit, pod_level_request,
     walk_limits, walk_requests,
 };
+use crate::container::{ContainerIndex, ContainerKind};
 use crate::quantity::Quantity;
 
 /// A stage in the life of a pod: an init container runs, or the pod does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stage {
-    /// The index of the init container that has started last; none once the pod runs.
-    pub container: Option<usize>,
+    /// The init container that has started last; none once the pod runs.
+    pub container: Option<ContainerIndex>,
     /// Its name; empty once the pod runs.
     pub name: SmolStr,
     /// What the containers that run in this stage request together, overhead included.
@@ -39,8 +40,8 @@ pub struct InitWaste {
     pub resource: ResourceName,
     /// How much more is reserved than the running pod requests.
     pub quantity: Quantity,
-    /// The index of the init container for which it is reserved.
-    pub container: usize,
+    /// The init container for which it is reserved.
+    pub container: ContainerIndex,
     /// Its name.
     pub name: SmolStr,
 }
@@ -85,14 +86,15 @@ pub struct Profile {
 impl Profile {
     /// The profile of a pod.
     pub fn of(pod: &PodResources, options: &PodResourcesOptions<'_>) -> Self {
-        let stage = |container: Option<usize>| Stage {
+        let stage = |container: Option<ContainerIndex>| Stage {
             container,
             name: container.map_or("", |index| pod.container_name(index)).into(),
             requests: ResourceList::new(),
             limits: ResourceList::new(),
         };
         let inits = pod.init_containers();
-        let mut stages: Vec<_> = (0..inits).map(Some).chain([None]).map(stage).collect();
+        let mut stages: Vec<_> =
+            (0..inits).map(ContainerIndex::new).map(Some).chain([None]).map(stage).collect();
         for_each_requested(pod, options, |name, index, non_missing| {
             let mut needs = alloc::vec![None; stages.len()];
             let walk = walk_requests(pod, options, index, non_missing, |at, need| {
@@ -181,7 +183,7 @@ fn bounds(
     for (init, sum) in sums[..inits].iter().enumerate() {
         let own = is_limited(init);
         bounds.push(bound(*sum, limited && own));
-        limited &= own || pod.container_kind(init) != ContainerKind::RestartableInit;
+        limited &= own || pod.kind_at(init) != ContainerKind::RestartableInit;
     }
     limited &= (inits..pod.containers()).all(is_limited);
     bounds.push(bound(sums[inits], limited));

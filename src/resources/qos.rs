@@ -180,6 +180,7 @@ impl fmt::Display for QosReason {
 
 /// The class of a pod as [`qos_class`] gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QosExplanation {
     /// The class.
     pub class: QosClass,

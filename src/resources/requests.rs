@@ -11,14 +11,16 @@ use super::compile::Wanted;
 use super::error::ResourcesError;
 use super::list::ResourceList;
 use super::name::ResourceName;
+use super::pod::PodResources;
 use super::pod::Row;
-use super::pod::{ContainerKind, PodResources};
+use crate::container::{ContainerIndex, ContainerKind};
 use crate::quantity::Quantity;
 use crate::version::{Feature, FeatureGates};
 
 /// What to count (`PodResourcesOptions`). The default counts what the spec says, overhead and
 /// pod-level resources included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PodResourcesOptions<'a> {
     /// Count what the status says of a resize in place, too. Not for the kubelet's cgroups and
     /// the placing of new pods, which go by the spec.
@@ -86,7 +88,7 @@ impl Walk {
         let mut sidecars = None;
         for init in 0..pod.init_containers() {
             let own = value(init);
-            let needed = if pod.container_kind(init) == ContainerKind::RestartableInit {
+            let needed = if pod.kind_at(init) == ContainerKind::RestartableInit {
                 add(&mut walk.running, own);
                 add(&mut sidecars, own);
                 sidecars
@@ -436,13 +438,14 @@ pub fn effective_container_limits(
 
 /// The most that the initialization of a pod needs of a resource at any moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EffectiveInit {
     /// The resource.
     pub resource: ResourceName,
     /// How much is needed, restartable init containers included.
     pub quantity: Quantity,
-    /// The index of the init container that sets it: the first one that needs this much.
-    pub container: usize,
+    /// The init container that sets it: the first one that needs this much.
+    pub container: ContainerIndex,
     /// Whether the initialization needs more than the running pod does, so that this is what the
     /// pod reserves for its whole life.
     pub decides: bool,
@@ -450,7 +453,8 @@ pub struct EffectiveInit {
 
 impl EffectiveInit {
     fn of(name: &ResourceName, walk: Walk) -> Option<Self> {
-        let (quantity, container) = walk.init()?;
+        let (quantity, slot) = walk.init()?;
+        let container = ContainerIndex::new(slot);
         let decides = walk.running().is_none_or(|running| quantity > running);
         Some(Self { resource: name.clone(), quantity, container, decides })
     }

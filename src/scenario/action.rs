@@ -15,6 +15,7 @@ use crate::quantity::Quantity;
 ///
 /// Written with the verb as a field: `{at: 30s, delete: {gracePeriodSeconds: 5}}`.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Action {
     /// When, since the pod's arrival.
     pub at: GoDuration,
@@ -136,6 +137,7 @@ object!(Nothing {});
 
 /// [`Verb::Delete`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Delete {
     /// The grace that is asked for. `None`: the pod's own; 0: the pod leaves the API at once.
     pub grace_period_seconds: Option<i64>,
@@ -159,6 +161,7 @@ fn not_negative(seconds: Option<i64>, value: &Value, path: &Path<'_>) -> Result<
 
 /// [`Verb::Evict`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Evict {
     /// The grace that the kubelet gives. `None`: one second, as of a hard threshold.
     pub grace_period_seconds: Option<i64>,
@@ -182,6 +185,7 @@ impl Evict {
 
 /// [`Verb::RestartKubelet`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct RestartKubelet {
     /// How long there is none.
     pub down_for: GoDuration,
@@ -191,6 +195,7 @@ object!(RestartKubelet { down_for: "downFor" });
 
 /// [`Verb::RebootNode`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct RebootNode {
     /// How long the node is down.
     pub down_for: GoDuration,
@@ -200,6 +205,7 @@ object!(RebootNode { down_for: "downFor" });
 
 /// [`Verb::Patch`]: a strategic merge patch.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Patch {
     /// Of the pod itself if empty, or its `status`.
     pub subresource: SmolStr,
@@ -229,6 +235,7 @@ fn an_object(value: &Value, name: &'static str, path: &Path<'_>) -> Result<(), S
 
 /// [`Verb::Resize`]: a strategic merge patch.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Resize {
     /// The patch.
     pub patch: Value,
@@ -244,6 +251,7 @@ impl Resize {
 
 /// [`Verb::AddEphemeralContainer`].
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct AddEphemeralContainer {
     /// The container, as in `spec.ephemeralContainers`.
     pub container: Value,
@@ -278,6 +286,7 @@ fn named(container: &str, path: &Path<'_>) -> Result<(), ScenarioError> {
 
 /// [`Verb::SetImage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct SetImage {
     /// The container.
     pub container: SmolStr,
@@ -298,6 +307,7 @@ impl SetImage {
 
 /// [`Verb::KillContainer`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct KillContainer {
     /// The container.
     pub container: SmolStr,
@@ -322,6 +332,7 @@ impl KillContainer {
 
 /// [`Verb::RemoveContainer`] and [`Verb::StartContainer`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct OfContainer {
     /// The container's name; what is started need not be in the pod.
     pub container: SmolStr,
@@ -337,6 +348,7 @@ impl OfContainer {
 
 /// [`Verb::StopSandbox`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct StopSandbox {
     /// Its containers outlive it.
     pub keeps_containers: bool,
@@ -346,6 +358,7 @@ object!(StopSandbox { keeps_containers: "keepsContainers" });
 
 /// [`Verb::SetSandboxIp`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct SetSandboxIp {
     /// The address.
     pub ip: SmolStr,
@@ -364,6 +377,7 @@ impl SetSandboxIp {
 
 /// [`Verb::SetAvailableMemory`].
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct SetAvailableMemory {
     /// So much.
     pub available: Option<Quantity>,

@@ -105,6 +105,7 @@ words! {
 
 /// Calls of the runtime that fail, or take longer than they should.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct CallFault {
     /// Which call.
     pub call: Call,

@@ -15,6 +15,7 @@ use core::fmt;
 /// ));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub struct ScenarioError {
     /// The field's path, such as `actions[0].at`; empty for the scenario as a whole.
     pub path: String,

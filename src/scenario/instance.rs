@@ -14,6 +14,7 @@ use crate::quantity::Quantity;
 
 /// What a container does.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct ContainerScenario {
     /// The instances, in the order in which the runtime is asked to create them, also where that
     /// fails; the last one repeats. Without any, each runs until it is stopped.
@@ -31,6 +32,7 @@ impl ContainerScenario {
 
 /// One instance of a container.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Instance {
     /// How its creation goes; it takes 13 ms if nothing is said.
     pub create: Attempt,
@@ -115,6 +117,7 @@ pub(super) fn exit_code(
 
 /// One attempt at something: how long it takes, and whether it fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Attempt {
     /// How long it takes. `None`: as long as such a call takes by default.
     pub takes: Option<GoDuration>,
@@ -126,6 +129,7 @@ object!(Attempt { takes: "takes", error: "error" });
 
 /// What an instance makes of SIGTERM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Stop {
     /// How long after the signal it ends. `None`: 3 ms.
     pub after: Option<GoDuration>,
@@ -149,6 +153,7 @@ impl Stop {
 
 /// What an instance answers to a command, a hook or a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Answer {
     /// The beginning of the command, its words joined by spaces; of the network, the beginning of
     /// `http :8080/path`, `tcp :8080` or `grpc :8080 service`. Empty: any.

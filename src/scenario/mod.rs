@@ -50,8 +50,9 @@ use smol_str::SmolStr;
 
 pub use crate::go_duration::{GoDuration, GoDurationError};
 pub use action::{
-    Action, AddEphemeralContainer, Delete, Evict, KillContainer, OfContainer, Patch, RebootNode,
-    Resize, RestartKubelet, SetAvailableMemory, SetImage, SetSandboxIp, StopSandbox, Verb,
+    Action, AddEphemeralContainer, Delete, Evict, KillContainer, Nothing, OfContainer, Patch,
+    RebootNode, Resize, RestartKubelet, SetAvailableMemory, SetImage, SetSandboxIp, StopSandbox,
+    Verb,
 };
 pub use call::{Call, CallFault, StatusCode};
 pub use error::{ScenarioError, ScenarioProblem};
@@ -61,6 +62,7 @@ use read::{Path, object};
 
 /// What happens to one pod.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Scenario {
     /// How long the pod is watched, since its arrival: ten minutes if nothing is said, 720 hours at
     /// the most.
@@ -165,6 +167,7 @@ read::deserialize!(Scenario);
 
 /// How an image is pulled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct ImageScenario {
     /// It is on the node from the start.
     pub present: bool,
@@ -183,6 +186,7 @@ impl ImageScenario {
 
 /// One attempt to run a sandbox, and what becomes of the sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct SandboxAttempt {
     /// How long the call takes; 41 ms if nothing is said.
     pub takes: Option<GoDuration>,

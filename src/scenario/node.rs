@@ -30,6 +30,7 @@ words! {
 
 /// What the node and its kubelet are like, where that is not as usual.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct NodeSettings {
     /// The processors of the node.
     pub cpu: Option<Quantity>,

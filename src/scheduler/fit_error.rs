@@ -92,7 +92,7 @@ pub enum PreemptionRefusal {
 }
 
 impl FitError {
-    /// No reason yet of any of so many nodes.
+    /// No reasons yet, of this many nodes.
     pub fn new(nodes: usize) -> Self {
         Self { nodes, told: 0, reasons: BTreeMap::new(), pre_filter: None, preemption: None }
     }

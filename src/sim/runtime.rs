@@ -41,6 +41,7 @@ pub enum SimError {
 
 /// A call of the runtime that changes something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct RuntimeCall {
     /// The call's name in the container runtime interface.
     pub name: &'static str,
@@ -59,6 +60,7 @@ impl fmt::Display for RuntimeCall {
 
 /// What has happened by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Changes {
     /// A container has ended.
     pub ended: bool,

@@ -13,6 +13,7 @@ use crate::worker::{Eviction, WorkerSettings};
 
 /// One run of a container, from its start to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Run {
     /// How long it runs; `None`: until it is stopped.
     pub lasts: Option<Duration>,
@@ -46,6 +47,7 @@ impl Run {
 /// When a probe's result changes, counted from the start of each run. What is not set never
 /// happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct ProbeScript {
     /// It succeeds from here on.
     pub succeeds_after: Option<Duration>,
@@ -61,6 +63,7 @@ pub struct ProbeScript {
 /// Its first attempts can fail: pulls of its image, creations, starts, each as often as said. Its
 /// `k`-th successful start begins the `k`-th run; the last run repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct ContainerScript {
     /// How many pulls of its image fail first, with `image not found`.
     pub image_pull_failures: u32,
@@ -149,6 +152,7 @@ pub enum PodEvent {
 
 /// An event and when it happens, counted from the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct ScheduledEvent {
     /// When.
     pub at: Duration,
@@ -158,6 +162,7 @@ pub struct ScheduledEvent {
 
 /// Where a simulation ends at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Limits {
     /// After the first instant at whose end more than this many steps are recorded.
     pub steps: usize,
@@ -174,6 +179,7 @@ impl Default for Limits {
 
 /// What each container does and what happens to the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a scenario is written out, field by field")]
 pub struct Scenario {
     /// By container name. A container without a script runs until it is stopped.
     pub scripts: BTreeMap<SmolStr, ContainerScript>,

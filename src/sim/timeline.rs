@@ -16,6 +16,7 @@ use crate::worker::{Deletion, SyncKind, SyncResult};
 /// A sync that called the runtime, or left another status than before with the kubelet or with the
 /// API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// When, counted from the beginning.
     pub at: Duration,
@@ -79,6 +80,7 @@ impl fmt::Display for End {
 
 /// The whole life of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeline {
     /// What happened.
     pub steps: Vec<Step>,

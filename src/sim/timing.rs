@@ -19,6 +19,7 @@ pub trait SyncTiming {
 /// The kubelet without its own delays: everything is noticed at once, nothing is jittered, and a
 /// pod that lacks nothing is not synced again. The recorded lives were made so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing in it")]
 pub struct IdealTiming;
 
 impl SyncTiming for IdealTiming {

@@ -47,6 +47,7 @@ impl View {
 
 /// One line of a timeline: the columns of `kubectl get pods`, or only something that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TimelineRow {
     /// When, counted from the beginning; `None` in a line that goes on with the step before.
     pub at: Option<Duration>,

@@ -34,6 +34,7 @@ const TREATED_AS_EXITED: &str = "Unable to get init container status from contai
 
 /// Why the last attempt to start a container failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a reason and a message, as the kubelet keeps them")]
 pub struct StartFailure {
     /// The error in one word: `CrashLoopBackOff`, `ErrImagePull`.
     pub reason: SmolStr,

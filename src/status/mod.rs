@@ -36,6 +36,7 @@ use crate::time::Timestamp;
 
 /// What the status is computed from.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct StatusInputs<'a> {
     /// What is declared.
     pub pod: &'a PodSpec,
@@ -58,8 +59,32 @@ pub struct StatusInputs<'a> {
     pub kubelet_started_at: Option<Timestamp>,
 }
 
+impl<'a> StatusInputs<'a> {
+    /// What most callers have: the API server holds what the kubelet wrote last, nobody stops the pod,
+    /// its probe workers are there, and the kubelet is older than every container.
+    pub fn new(
+        pod: &'a PodSpec,
+        observation: &'a Observation,
+        earlier: &'a PodStatus,
+        start_failures: &'a StartFailures,
+    ) -> Self {
+        Self {
+            pod,
+            observation,
+            earlier,
+            api: earlier,
+            start_failures,
+            deletion_requested: false,
+            pod_is_terminal: false,
+            probe_workers_made: true,
+            kubelet_started_at: None,
+        }
+    }
+}
+
 /// Why a pod fails, whatever its containers do: a deadline, an eviction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "a reason and a message")]
 pub struct PodFailure {
     /// In one word: `DeadlineExceeded`, `Evicted`.
     pub reason: SmolStr,

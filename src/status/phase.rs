@@ -11,6 +11,7 @@ pub(super) const RESTARTING_ALL_CONTAINERS: &str = "RestartingAllContainers";
 
 /// What [`pod_phase`] looks at beside the container statuses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct PhaseContext {
     /// The pod was stopped and will not run again: policies no longer matter.
     pub pod_is_terminal: bool,

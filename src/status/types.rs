@@ -106,6 +106,7 @@ pub mod condition_type {
 
 /// `v1.PodCondition`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PodCondition {
     /// Which condition: one of [`condition_type`], or a foreign one.
     pub condition_type: SmolStr,
@@ -145,6 +146,7 @@ impl PodCondition {
 
 /// `v1.ContainerStateWaiting`. Empty texts are texts that are not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerStateWaiting {
     /// Why, in one word.
     pub reason: SmolStr,
@@ -154,6 +156,7 @@ pub struct ContainerStateWaiting {
 
 /// `v1.ContainerStateRunning`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerStateRunning {
     /// When it was started.
     pub started_at: Option<Timestamp>,
@@ -161,6 +164,7 @@ pub struct ContainerStateRunning {
 
 /// `v1.ContainerStateTerminated`. Empty texts are texts that are not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerStateTerminated {
     /// The exit code.
     pub exit_code: i32,
@@ -183,6 +187,7 @@ pub struct ContainerStateTerminated {
 /// Three options and not an enum, because the kubelet can leave two set in a `lastState` (an empty
 /// `waiting` beside a `terminated`), and later rules look at each on its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerState {
     /// Not started yet, or to be started again.
     pub waiting: Option<ContainerStateWaiting>,
@@ -217,6 +222,7 @@ impl ContainerState {
 
 /// `v1.ContainerStatus`, in what this crate computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerStatus {
     /// The container's name.
     pub name: SmolStr,
@@ -240,6 +246,7 @@ pub struct ContainerStatus {
 
 /// `v1.PodStatus`, in what this crate computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PodStatus {
     /// The phase.
     pub phase: PodPhase,

@@ -14,6 +14,7 @@ pub const MINIMUM_GRACE_PERIOD_SECONDS: i64 = 2;
 
 /// What is asked of a stop beside what the pod declares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers, and complete")]
 pub struct GraceRequest {
     /// `metadata.deletionGracePeriodSeconds`: the apiserver's word, if the pod is being deleted.
     pub deletion_grace_period_seconds: Option<i64>,
@@ -42,6 +43,7 @@ pub enum GraceSource {
 
 /// How long a stop may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GracePeriod {
     /// Whole seconds. Zero or less: there is no time for hooks and turns.
     pub seconds: i64,

@@ -30,6 +30,7 @@ pub enum Turn {
 
 /// How one running container is to be stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ContainerStop {
     /// The container.
     pub container: ContainerIndex,

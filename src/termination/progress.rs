@@ -52,6 +52,7 @@ pub enum NextStep {
 /// What to do now, and when to ask again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use = "nobody is stopped until the orders are carried out"]
+#[non_exhaustive]
 pub struct TerminationStep {
     /// What to do now, all of it side by side.
     pub orders: Vec<StopOrder>,

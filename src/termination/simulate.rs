@@ -9,6 +9,7 @@ use crate::pod::{ContainerIndex, LifecycleHandler};
 
 /// How a container takes being stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers, and complete")]
 pub struct StopBehaviour {
     /// How long its `preStop` hook takes; a `sleep` hook takes what it says instead.
     pub pre_stop: Duration,
@@ -18,6 +19,7 @@ pub struct StopBehaviour {
 
 /// How the stop of a container went. Times count from the beginning of the termination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SimulatedStop {
     /// Which container.
     pub container: ContainerIndex,

@@ -83,6 +83,7 @@ impl fmt::Display for ContractRule {
 /// A runtime does not keep to the contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{rule}: {message}")]
+#[non_exhaustive]
 pub struct ContractViolation {
     /// Which rule is broken.
     pub rule: ContractRule,

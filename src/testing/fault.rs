@@ -24,7 +24,7 @@ pub enum Fault {
     /// The call does its work, but its answer is lost: the caller sees a failure. Who calls
     /// without looking again does things twice.
     AnswerLost,
-    /// The call takes so long.
+    /// The call takes this long.
     Slow(Duration),
     /// Before the call, somebody else stops a running instance of the pod and removes it, with
     /// its log: the first one in the order of the containers.

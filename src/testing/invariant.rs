@@ -132,6 +132,7 @@ invariants! {
 /// An invariant does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{invariant}: {at}, entry {entry}: {message}")]
+#[allow(clippy::exhaustive_structs, reason = "written out where a result is compared")]
 pub struct Violation {
     /// Which one.
     pub invariant: Invariant,

@@ -12,7 +12,7 @@ use core::time::Duration;
 use k8s_openapi::api::core::v1;
 use serde_json::Value;
 
-use super::drive::{Controller, Kubelet, drive};
+use super::drive::{AsyncController, Controller, Kubelet, drive, drive_async};
 use super::fault::FaultPlan;
 use super::trace::Trace;
 use crate::pod::{ContainerKind, PodSpec, Probe, SpecError};
@@ -22,6 +22,7 @@ use crate::worker::Eviction;
 
 /// What a container does, in whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers")]
 pub struct Script {
     /// How long each run lasts. `None`: 5 s for an init container and for runs that fail; any
     /// other run goes on until it is stopped.
@@ -42,6 +43,7 @@ pub struct Script {
 
 /// Something that happens to the pod, in seconds since the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers")]
 pub struct Upset {
     /// When.
     pub at: u16,
@@ -76,6 +78,7 @@ pub struct Upset {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers")]
 pub struct Life {
     /// The pod.
     pub pod: v1::Pod,
@@ -158,6 +161,23 @@ impl Life {
     /// # Errors
     /// If the pod cannot be compiled.
     pub fn drive(&self, controller: &mut impl Controller) -> Result<Trace, SpecError> {
+        let (spec, scenario, trace) = self.begin()?;
+        Ok(drive(&spec, &scenario, self.faults.clone(), trace, controller))
+    }
+
+    /// Lets an async controller look after it, see [`drive_async`].
+    ///
+    /// # Errors
+    /// If the pod cannot be compiled.
+    pub async fn drive_async(
+        &self,
+        controller: &mut impl AsyncController,
+    ) -> Result<Trace, SpecError> {
+        let (spec, scenario, trace) = self.begin()?;
+        Ok(drive_async(&spec, &scenario, self.faults.clone(), trace, controller).await)
+    }
+
+    fn begin(&self) -> Result<(PodSpec, Scenario, Trace), SpecError> {
         let spec = self.spec()?;
         let scenario = self.scenario(&spec);
         let trace = Trace::new(spec.clone()).with_back_off(scenario.settings.crash_loop_back_off);
@@ -166,7 +186,7 @@ impl Life {
             Ok(trace) => trace,
             Err(_) => trace,
         };
-        Ok(drive(&spec, &scenario, self.faults.clone(), trace, controller))
+        Ok((spec, scenario, trace))
     }
 
     /// Lets [`Kubelet`] look after it.

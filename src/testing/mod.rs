@@ -97,7 +97,10 @@ mod trace;
 mod world;
 
 pub use contract::{ContractRule, ContractViolation, RuntimeContract};
-pub use drive::{Controller, DrivenRuntime, Kubelet, drive};
+pub use drive::{
+    AsyncController, AsyncDrivenRuntime, AsyncSimRuntime, Controller, DrivenRuntime, Kubelet,
+    drive, drive_async,
+};
 pub use fault::{AsyncWait, Fault, FaultInjector, FaultPlan, FaultyError};
 pub use invariant::{Invariant, Violation, check};
 pub use life::{Life, Script, Upset, manifest};

@@ -24,6 +24,7 @@ use crate::version::Feature;
 /// A status that a kubelet could not have written, or could not have written after the one before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("status {position}: {field}: {problem}")]
+#[non_exhaustive]
 pub struct Implausible {
     /// Which status of the series, from 0.
     pub position: usize,

@@ -4,18 +4,31 @@ use alloc::vec::Vec;
 
 use smol_str::SmolStr;
 
+use super::calls::with_calls;
 use super::trace::{Fact, StopScope, Trace};
 use crate::observation::{ContainerInstance, InstanceState, Observation, ProbeResult};
 use crate::pod::{ContainerIndex, PodSpec};
-use crate::runtime::ContainerRuntime;
+use crate::runtime::{AsyncContainerRuntime, ContainerRuntime};
 use crate::termination::TerminationPlan;
 use crate::time::Timestamp;
 use crate::worker::FailureKind;
 
+/// A look at the runtime; with `.await` behind it, at an [`AsyncContainerRuntime`].
+macro_rules! look {
+    ($self:ident, $pod:ident $(, .$await:tt)?) => {{
+        let mut observation = Observation::new();
+        if $self.runtime.observe($pod, &mut observation)$(.$await)?.is_ok() {
+            let now = $self.runtime.now();
+            $self.compare(&observation, now);
+        }
+    }};
+}
+
 /// A runtime that writes a [`Trace`] of what happens in the runtime that it wraps.
 ///
 /// It looks at the wrapped runtime after each call, so it sees what really happened, also where a
-/// call failed or told a lie. What happens without a call is seen at the next one.
+/// call failed or told a lie. What happens without a call is seen at the next one. Around an
+/// [`AsyncContainerRuntime`] it is one itself.
 #[derive(Clone, Debug)]
 pub struct Recorder<R> {
     runtime: R,
@@ -35,7 +48,7 @@ struct Seen {
     startup_succeeded: bool,
 }
 
-impl<R: ContainerRuntime> Recorder<R> {
+impl<R> Recorder<R> {
     /// Goes on with a trace, which is an empty one for a pod that the runtime does not know yet.
     pub fn new(runtime: R, trace: Trace) -> Self {
         Self { runtime, trace, sandboxes: Vec::new(), instances: Vec::new() }
@@ -57,23 +70,12 @@ impl<R: ContainerRuntime> Recorder<R> {
     }
 
     /// Adds a fact that the runtime does not know: that a status was written, say.
-    pub fn note(&mut self, fact: Fact) {
-        let now = self.runtime.now();
+    pub fn note(&mut self, now: Timestamp, fact: Fact) {
         self.trace.push(now, fact);
     }
 
-    /// Looks at the runtime, and notes what has changed. A runtime that cannot be asked tells
-    /// nothing.
-    pub fn look(&mut self, pod: &PodSpec) {
-        let mut observation = Observation::new();
-        if self.runtime.observe(pod, &mut observation).is_ok() {
-            self.compare(&observation);
-        }
-    }
-
     /// Notes what is not as it was: ends before beginnings.
-    fn compare(&mut self, observation: &Observation) {
-        let now = self.runtime.now();
+    pub(super) fn compare(&mut self, observation: &Observation, now: Timestamp) {
         let made = self.begin_records(observation);
         let mut ended: Vec<(Timestamp, Fact)> = Vec::new();
         for (container, instance) in observation.all_instances() {
@@ -193,10 +195,29 @@ impl<R: ContainerRuntime> Recorder<R> {
         }
     }
 
-    /// Passes a result on, after a look at what really came of the call.
-    fn seen<T>(&mut self, pod: &PodSpec, result: T) -> T {
-        self.look(pod);
-        result
+    fn note_stops(&mut self, plan: &TerminationPlan, now: Timestamp) {
+        // A plan for one container cannot be told from one for a pod of which one container runs;
+        // there is no order to keep in either.
+        let scope = if plan.stops().len() > 1 { StopScope::Pod } else { StopScope::Container };
+        for stop in plan.stops() {
+            let (container, id) = (stop.container, stop.instance_id.clone());
+            self.note(now, Fact::StopRequested { container, id, scope });
+        }
+    }
+}
+
+impl<R: ContainerRuntime> Recorder<R> {
+    /// Looks at the runtime, and notes what has changed. A runtime that cannot be asked tells
+    /// nothing.
+    pub fn look(&mut self, pod: &PodSpec) {
+        look!(self, pod);
+    }
+}
+
+impl<R: AsyncContainerRuntime> Recorder<R> {
+    /// [`look`](Self::look) at an async runtime.
+    pub async fn look_async(&mut self, pod: &PodSpec) {
+        look!(self, pod, .await);
     }
 }
 
@@ -209,88 +230,89 @@ fn start_of(container: ContainerIndex, instance: &ContainerInstance) -> Fact {
     }
 }
 
-impl<R: ContainerRuntime> ContainerRuntime for Recorder<R> {
-    type Error = R::Error;
-
-    fn now(&mut self) -> Timestamp {
-        self.runtime.now()
-    }
-
-    fn observe(&mut self, pod: &PodSpec, observation: &mut Observation) -> Result<(), R::Error> {
-        self.runtime.observe(pod, observation)?;
-        self.compare(observation);
-        Ok(())
-    }
-
-    fn run_pod_sandbox(&mut self, pod: &PodSpec, attempt: u32) -> Result<SmolStr, R::Error> {
-        let result = self.runtime.run_pod_sandbox(pod, attempt);
-        self.seen(pod, result)
-    }
-
-    fn stop_pod_sandbox(&mut self, pod: &PodSpec, sandbox_id: &str) -> Result<(), R::Error> {
-        let result = self.runtime.stop_pod_sandbox(pod, sandbox_id);
-        self.seen(pod, result)
-    }
-
-    fn stop_containers(&mut self, pod: &PodSpec, plan: &TerminationPlan) -> Result<(), R::Error> {
-        self.look(pod);
-        // A plan for one container cannot be told from one for a pod of which one container runs;
-        // there is no order to keep in either.
-        let scope = if plan.stops().len() > 1 { StopScope::Pod } else { StopScope::Container };
-        for stop in plan.stops() {
-            let (container, id) = (stop.container, stop.instance_id.clone());
-            self.note(Fact::StopRequested { container, id, scope });
-        }
-        let result = self.runtime.stop_containers(pod, plan);
-        self.seen(pod, result)
-    }
-
-    fn remove_container(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-        id: &str,
-        keep_log: bool,
-    ) -> Result<(), R::Error> {
-        let result = self.runtime.remove_container(pod, container, id, keep_log);
-        self.seen(pod, result)
-    }
-
-    fn image_present(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-    ) -> Result<bool, R::Error> {
-        self.runtime.image_present(pod, container)
-    }
-
-    fn pull_image(&mut self, pod: &PodSpec, container: ContainerIndex) -> Result<u64, R::Error> {
-        let result = self.runtime.pull_image(pod, container);
-        self.seen(pod, result)
-    }
-
-    fn create_container(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-        sandbox_id: &str,
-        restart_count: Option<u32>,
-    ) -> Result<SmolStr, R::Error> {
-        let result = self.runtime.create_container(pod, container, sandbox_id, restart_count);
-        self.seen(pod, result)
-    }
-
-    fn start_container(
-        &mut self,
-        pod: &PodSpec,
-        container: ContainerIndex,
-        id: &str,
-    ) -> Result<(), R::Error> {
-        let result = self.runtime.start_container(pod, container, id);
-        self.seen(pod, result)
-    }
-
-    fn failure_kind(&self, error: &R::Error) -> FailureKind {
-        self.runtime.failure_kind(error)
-    }
+/// A call, and what came of it. What is to be stopped is noted before.
+macro_rules! call {
+    ($self:ident, $pod:ident, stop_containers($plan:ident) $(, .$await:tt)?) => {{
+        look!($self, $pod $(, .$await)?);
+        let now = $self.runtime.now();
+        $self.note_stops($plan, now);
+        let result = $self.runtime.stop_containers($pod, $plan)$(.$await)?;
+        look!($self, $pod $(, .$await)?);
+        result
+    }};
+    ($self:ident, $pod:ident, image_present($container:ident) $(, .$await:tt)?) => {
+        $self.runtime.image_present($pod, $container)$(.$await)?
+    };
+    ($self:ident, $pod:ident, $method:ident($($argument:ident),*) $(, .$await:tt)?) => {{
+        let result = $self.runtime.$method($pod, $($argument),*)$(.$await)?;
+        look!($self, $pod $(, .$await)?);
+        result
+    }};
 }
+
+macro_rules! recorder {
+    ($($method:ident($($argument:ident: $of:ty),*) -> $answer:ty;)*) => {
+        impl<R: ContainerRuntime> ContainerRuntime for Recorder<R> {
+            type Error = R::Error;
+
+            fn now(&mut self) -> Timestamp {
+                self.runtime.now()
+            }
+
+            fn observe(
+                &mut self,
+                pod: &PodSpec,
+                observation: &mut Observation,
+            ) -> Result<(), R::Error> {
+                self.runtime.observe(pod, observation)?;
+                let now = self.runtime.now();
+                self.compare(observation, now);
+                Ok(())
+            }
+
+            $(fn $method(
+                &mut self,
+                pod: &PodSpec,
+                $($argument: $of),*
+            ) -> Result<$answer, R::Error> {
+                call!(self, pod, $method($($argument),*))
+            })*
+
+            fn failure_kind(&self, error: &R::Error) -> FailureKind {
+                self.runtime.failure_kind(error)
+            }
+        }
+
+        impl<R: AsyncContainerRuntime> AsyncContainerRuntime for Recorder<R> {
+            type Error = R::Error;
+
+            fn now(&mut self) -> Timestamp {
+                self.runtime.now()
+            }
+
+            async fn observe(
+                &mut self,
+                pod: &PodSpec,
+                observation: &mut Observation,
+            ) -> Result<(), R::Error> {
+                self.runtime.observe(pod, observation).await?;
+                let now = self.runtime.now();
+                self.compare(observation, now);
+                Ok(())
+            }
+
+            $(async fn $method(
+                &mut self,
+                pod: &PodSpec,
+                $($argument: $of),*
+            ) -> Result<$answer, R::Error> {
+                call!(self, pod, $method($($argument),*), .await)
+            })*
+
+            fn failure_kind(&self, error: &R::Error) -> FailureKind {
+                self.runtime.failure_kind(error)
+            }
+        }
+    };
+}
+with_calls!(recorder);

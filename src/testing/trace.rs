@@ -108,6 +108,7 @@ pub enum Fact {
 
 /// A fact and when it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TraceEntry {
     /// When.
     pub at: Timestamp,

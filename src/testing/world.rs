@@ -52,7 +52,7 @@ pub(super) struct ContainerLife {
     made: u32,
     /// The ids of all instances there ever were.
     pub(super) ids: Vec<SmolStr>,
-    /// Restarts after ends of its own, since back-off was last forgotten: at least so many.
+    /// Restarts after ends of its own, since back-off was last forgotten: a lower bound.
     restarts: u32,
     /// The end after which it was restarted last.
     restarted_after: Option<Timestamp>,

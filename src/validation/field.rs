@@ -114,6 +114,7 @@ impl From<String> for BadValue {
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct FieldError {
     /// What is wrong.
     pub error_type: ErrorType,

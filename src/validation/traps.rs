@@ -19,6 +19,7 @@ use crate::version::FeatureGates;
 
 /// A known trap, and the field that sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Trap {
     /// The field's path, such as `spec.initContainers[0].command`.
     pub field: String,
@@ -191,7 +192,8 @@ fn resource_traps(spec: &v1::PodSpec, gates: FeatureGates, traps: &mut Vec<Trap>
             traps.push(Trap {
                 field: format!(
                     "spec.initContainers[{}].resources.requests[{}]",
-                    init.container, init.resource
+                    init.container.slot(),
+                    init.resource
                 ),
                 kind: TrapKind::InitRequestDominates {
                     container: pod.container_name(init.container).into(),

@@ -63,6 +63,7 @@ known_bugs! {
 
 /// A name that no known bug has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub struct UnknownBug {
     /// The name.
     pub name: String,

@@ -12,6 +12,7 @@
 mod bugs;
 mod changes;
 mod features;
+mod saved;
 
 use core::fmt;
 use core::str::FromStr;
@@ -85,6 +86,7 @@ impl fmt::Display for KubernetesVersion {
 #[error(
     "{0:?} is not a supported Kubernetes version: expected 1.28 to 1.37, such as \"1.36\" or \"v1.36.2\""
 )]
+#[allow(clippy::exhaustive_structs, reason = "the text, and no more")]
 pub struct UnsupportedVersion(pub SmolStr);
 
 impl FromStr for KubernetesVersion {

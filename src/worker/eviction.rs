@@ -12,6 +12,7 @@ use crate::version::Feature;
 
 /// A pod is stopped because its node cannot go on with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers")]
 pub struct Eviction {
     /// What the pod's status says.
     pub failure: PodFailure,

@@ -12,17 +12,21 @@
 //! [`sync_pod`](crate::sync_pod) does steps 1 and 2 over a
 //! [`ContainerRuntime`](crate::ContainerRuntime). A worker can be dropped and made anew at any
 //! time, as when a kubelet restarts: what is lost is its memory of back-off and start failures.
-//! Or it is serialised between two syncs and goes on as if nothing had happened.
+//! Or it is serialised and goes on as if nothing had happened; one that was saved in the middle of a
+//! sync asks to be synced at once. The serialised form names its version, and one that is not known is
+//! refused.
 
 #[cfg(feature = "fleet")]
 mod abstraction;
 mod eviction;
+mod format;
 mod operation;
 mod program;
 mod record;
 mod result;
 mod start;
 mod stop;
+mod summary;
 mod wake;
 
 use alloc::vec::Vec;
@@ -34,9 +38,14 @@ use smallvec::SmallVec;
 #[cfg(feature = "fleet")]
 pub(crate) use abstraction::Renaming;
 pub use eviction::Eviction;
-pub use operation::{Failure, FailureKind, Notice, Operation, Outcome};
+pub(crate) use operation::OutcomeKind;
+pub use operation::{
+    CheckImage, CreateContainer, Failure, FailureKind, Notice, Operation, Outcome, PullImage,
+    RemoveContainer, RunPodSandbox, StartContainer, StopContainers, StopPodSandbox,
+};
 pub use record::IllegalTransition;
 pub use result::{SyncAction, SyncError, SyncResult};
+pub use summary::SyncSummary;
 use wake::BACK_OFF_PERIOD;
 #[cfg(feature = "fleet")]
 pub(crate) use wake::wake_after_errors;
@@ -55,12 +64,14 @@ use crate::status::{
 };
 use crate::termination::{GracePeriod, GraceRequest, pod_grace_period};
 use crate::time::Timestamp;
+use format::Format;
 use program::Program;
 use record::{Handover, StatusRecord};
 use start::ImagePulls;
 
 /// What a node sets for its pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct WorkerSettings {
     /// The crash-loop back-off, see [`CrashLoopBackOff::settings`](crate::backoff::CrashLoopBackOff::settings).
     pub crash_loop_back_off: BackOffSettings,
@@ -84,6 +95,7 @@ impl Default for WorkerSettings {
 
 /// A request to delete the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "the two fields of the API")]
 pub struct Deletion {
     /// `metadata.deletionTimestamp`.
     pub timestamp: Timestamp,
@@ -136,7 +148,9 @@ pub enum WorkerError {
 /// Every call takes the pod's spec, which is not part of the memory: many pods can share one. All
 /// calls between two syncs must be given the same spec as the sync was.
 ///
-/// The methods fall into three families.
+/// # Methods
+///
+/// They fall into three families.
 ///
 /// - **Commands** tell the worker what happened outside of it: [`delete`](Self::delete),
 ///   [`evict`](Self::evict). They can come at any time, change nothing by themselves, and are
@@ -154,7 +168,7 @@ pub enum WorkerError {
 ///
 /// ```
 /// use k8s_openapi::api::core::v1::Pod;
-/// use podinit::{FeatureGates, Observation, Operation, Outcome, PodSpec, PodWorker, Timestamp};
+/// use podinit::{FeatureGates, Observation, Operation, PodSpec, PodWorker, Timestamp};
 ///
 /// let pod: Pod = serde_json::from_value(serde_json::json!({
 ///     "metadata": {"name": "web"},
@@ -168,10 +182,10 @@ pub enum WorkerError {
 /// let mut asked = Vec::new();
 /// while let Some(operation) = worker.next_operation(&pod, now) {
 ///     let outcome = match &operation {
-///         Operation::RunPodSandbox { .. } => Outcome::Sandbox("sandbox".into()),
-///         Operation::CheckImage { .. } => Outcome::ImagePresent(true),
-///         Operation::CreateContainer { .. } => Outcome::Created("instance".into()),
-///         _ => Outcome::Done,
+///         Operation::RunPodSandbox(run) => run.running("sandbox"),
+///         Operation::CheckImage(check) => check.present(true),
+///         Operation::CreateContainer(create) => create.created("instance"),
+///         other => other.succeeded(""),
 ///     };
 ///     worker.record(&pod, outcome, now)?;
 ///     asked.push(operation);
@@ -182,6 +196,7 @@ pub enum WorkerError {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PodWorker {
+    format: Format,
     settings: WorkerSettings,
     kind: SyncKind,
     status: StatusRecord,
@@ -203,7 +218,6 @@ pub struct PodWorker {
     was_initialized: bool,
     /// The deletion was known when the stop under way began.
     stop_knows_deletion: bool,
-    #[serde(skip)]
     actions: PodActions,
     program: Program,
     results: Vec<SyncResult>,
@@ -221,6 +235,7 @@ impl PodWorker {
     /// A worker that knows nothing yet.
     pub fn new(settings: WorkerSettings) -> Self {
         Self {
+            format: Format,
             settings,
             kind: SyncKind::Pod,
             status: StatusRecord::default(),
@@ -310,7 +325,7 @@ impl PodWorker {
         self.results.clear();
         self.events.clear();
         self.program.clear();
-        self.actions = PodActions::default();
+        self.actions.clear();
         self.next_sync = NextSync::OnChange;
         // In the kubelet every two seconds (`HandlePodCleanups`).
         self.crash_loop_back_off.collect_garbage(now);

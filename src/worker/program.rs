@@ -6,7 +6,10 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
-use super::operation::{Failure, Notice, Operation, Outcome};
+use super::operation::{
+    Failure, Notice, Operation, Outcome, OutcomeKind, RemoveContainer, RunPodSandbox,
+    StopContainers, StopPodSandbox,
+};
 use super::result::{SyncAction, SyncError, SyncResult};
 use super::start::StartStep;
 use super::stop::StopPurpose;
@@ -299,9 +302,11 @@ impl PodWorker {
                     for (stop, message) in plan.stops().iter().zip(messages) {
                         self.event(Event::normal("Killing", message).about(stop.container));
                     }
-                    Some(Operation::StopContainers(plan))
+                    Some(Operation::StopContainers(StopContainers { plan }))
                 }
-                Step::StopSandbox { id } => Some(Operation::StopPodSandbox { sandbox_id: id }),
+                Step::StopSandbox { id } => {
+                    Some(Operation::StopPodSandbox(StopPodSandbox { sandbox_id: id }))
+                }
                 Step::StrayRuns { name, id } => {
                     let identity = pod.identity();
                     let message = format_smolstr!(
@@ -320,13 +325,15 @@ impl PodWorker {
                     None
                 }
                 Step::Remove { container, id, keep_log, .. } => {
-                    Some(Operation::RemoveContainer { container, id, keep_log })
+                    Some(Operation::RemoveContainer(RemoveContainer { container, id, keep_log }))
                 }
                 Step::AllRemoved => {
                     self.next_sync = NextSync::Now;
                     None
                 }
-                Step::RunSandbox { attempt } => Some(Operation::RunPodSandbox { attempt }),
+                Step::RunSandbox { attempt } => {
+                    Some(Operation::RunPodSandbox(RunPodSandbox { attempt }))
+                }
                 Step::Start(start) => match self.begin_start_step(pod, start, now) {
                     Some(operation) => Some(operation),
                     None => continue,
@@ -361,13 +368,14 @@ impl PodWorker {
         let Some(under_way) = &self.program.under_way else {
             return Err(WorkerError::NoOperation(outcome));
         };
-        if !fits(&under_way.operation, &outcome) {
+        if !fits(&under_way.operation, &outcome.0) {
             let operation = under_way.operation.clone();
             return Err(WorkerError::UnexpectedOutcome { operation, outcome });
         }
         let UnderWay { operation, began, told } = under_way.clone();
         self.program.under_way = None;
         let Some(step) = self.program.steps.front().cloned() else { return Ok(()) };
+        let Outcome(outcome) = outcome;
         match step {
             Step::Start(start) => {
                 self.end_start_step(pod, start, &operation, outcome, told, (began, now));
@@ -377,7 +385,7 @@ impl PodWorker {
                 self.containers_stopped(pod, plan.stops(), purpose, outcome);
             }
             Step::StopSandbox { .. } => {
-                if let Outcome::Failed(failure) = outcome {
+                if let OutcomeKind::Failed(failure) = outcome {
                     self.program.sandbox_failure = Some(failure);
                 }
             }
@@ -400,7 +408,7 @@ impl PodWorker {
         pod: &PodSpec,
         container: ContainerIndex,
         report: bool,
-        outcome: Outcome,
+        outcome: OutcomeKind,
     ) {
         // Pruning that fails is only logged; it is tried again at the next sync.
         if !report {
@@ -408,17 +416,17 @@ impl PodWorker {
         }
         let name = pod.container(container).name().clone();
         match outcome {
-            Outcome::Failed(failure) => {
+            OutcomeKind::Failed(failure) => {
                 self.fail(SyncAction::RemoveContainer, name, "RemoveContainerError", failure);
             }
             _ => self.report(SyncAction::RemoveContainer, name, None),
         }
     }
 
-    fn sandbox_run(&mut self, pod: &PodSpec, outcome: Outcome, now: Timestamp) {
+    fn sandbox_run(&mut self, pod: &PodSpec, outcome: OutcomeKind, now: Timestamp) {
         let target = pod.identity().to_smolstr();
         match outcome {
-            Outcome::Sandbox(id) => {
+            OutcomeKind::Sandbox(id) => {
                 self.program.sandbox_id = id;
                 self.report(SyncAction::CreatePodSandbox, target, None);
                 if pod.gates().has(Change::ReadyToStartWithSandbox) {
@@ -428,11 +436,11 @@ impl PodWorker {
                 }
             }
             // The sandbox of a pod that is to go meanwhile often cannot be made, and need not be.
-            Outcome::Failed(_) if self.is_stopping() => {
+            OutcomeKind::Failed(_) if self.is_stopping() => {
                 self.report(SyncAction::CreatePodSandbox, target, None);
                 self.end_sync();
             }
-            Outcome::Failed(failure) => {
+            OutcomeKind::Failed(failure) => {
                 let message = format_smolstr!("Failed to create pod sandbox: {failure}");
                 self.event(Event::warning("FailedCreatePodSandBox", message));
                 let message =
@@ -496,23 +504,23 @@ impl PodWorker {
 }
 
 /// Can the operation have this outcome?
-fn fits(operation: &Operation, outcome: &Outcome) -> bool {
+fn fits(operation: &Operation, outcome: &OutcomeKind) -> bool {
     match outcome {
-        Outcome::Failed(_) => true,
-        Outcome::Stopped(each) => match operation {
-            Operation::StopContainers(plan) => plan.stops().len() == each.len(),
+        OutcomeKind::Failed(_) => true,
+        OutcomeKind::Stopped(each) => match operation {
+            Operation::StopContainers(stop) => stop.plan.stops().len() == each.len(),
             _ => false,
         },
-        Outcome::Done => matches!(
+        OutcomeKind::Done => matches!(
             operation,
             Operation::StopContainers(_)
                 | Operation::StopPodSandbox { .. }
                 | Operation::RemoveContainer { .. }
                 | Operation::StartContainer { .. }
         ),
-        Outcome::Sandbox(_) => matches!(operation, Operation::RunPodSandbox { .. }),
-        Outcome::ImagePresent(_) => matches!(operation, Operation::CheckImage { .. }),
-        Outcome::Pulled { .. } => matches!(operation, Operation::PullImage { .. }),
-        Outcome::Created(_) => matches!(operation, Operation::CreateContainer { .. }),
+        OutcomeKind::Sandbox(_) => matches!(operation, Operation::RunPodSandbox { .. }),
+        OutcomeKind::ImagePresent(_) => matches!(operation, Operation::CheckImage { .. }),
+        OutcomeKind::Pulled { .. } => matches!(operation, Operation::PullImage { .. }),
+        OutcomeKind::Created(_) => matches!(operation, Operation::CreateContainer { .. }),
     }
 }

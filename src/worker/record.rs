@@ -17,6 +17,7 @@ use crate::version::{Feature, KnownBug};
 /// A container of a written status may not be shown as running again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("terminated container {container} attempted illegal transition to non-terminated state")]
+#[non_exhaustive]
 pub struct IllegalTransition {
     /// The container.
     pub container: SmolStr,

@@ -40,6 +40,7 @@ impl fmt::Display for SyncAction {
 
 /// Why something that was tried did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SyncError {
     /// In one word: `CrashLoopBackOff`, `ErrImagePull`, `RunContainerError`.
     pub reason: SmolStr,
@@ -58,6 +59,7 @@ impl SyncError {
 
 /// One thing that was tried in a sync (`kubecontainer.SyncResult`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SyncResult {
     /// What was tried.
     pub action: SyncAction,

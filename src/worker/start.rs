@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::PodWorker;
-use super::operation::{Failure, FailureKind, Notice, Operation, Outcome};
+use super::operation::{
+    CheckImage, CreateContainer, Failure, FailureKind, Notice, Operation, OutcomeKind, PullImage,
+    StartContainer,
+};
 use super::result::{SyncAction, SyncError};
 use crate::backoff::{BackOff, BackOffKey, BackOffSettings};
 use crate::event::Event;
@@ -123,7 +126,7 @@ impl PodWorker {
                 }
                 None
             }
-            StartStage::Image => Some(Operation::CheckImage { container }),
+            StartStage::Image => Some(Operation::CheckImage(CheckImage { container })),
             StartStage::Pull => {
                 if let Err(error) = self.may_pull(pod, container, now) {
                     self.image_failed(pod, container, error);
@@ -134,14 +137,16 @@ impl PodWorker {
                     Event::normal("Pulling", format_smolstr!("Pulling image \"{image}\""))
                         .about(container),
                 );
-                Some(Operation::PullImage { container })
+                Some(Operation::PullImage(PullImage { container }))
             }
-            StartStage::Create => Some(Operation::CreateContainer {
+            StartStage::Create => Some(Operation::CreateContainer(CreateContainer {
                 container,
                 sandbox_id: self.program.sandbox_id.clone(),
                 restart_count: start.restart_count,
-            }),
-            StartStage::Start(id) => Some(Operation::StartContainer { container, id: id.clone() }),
+            })),
+            StartStage::Start(id) => {
+                Some(Operation::StartContainer(StartContainer { container, id: id.clone() }))
+            }
         }
     }
 
@@ -152,13 +157,13 @@ impl PodWorker {
         pod: &PodSpec,
         start: StartStep,
         operation: &Operation,
-        outcome: Outcome,
+        outcome: OutcomeKind,
         told: Option<Notice>,
         (began, now): (Timestamp, Timestamp),
     ) {
         let container = start.container;
         match (operation, outcome) {
-            (_, Outcome::Failed(failure)) if failure.kind == FailureKind::PostStartHook => {
+            (_, OutcomeKind::Failed(failure)) if failure.kind == FailureKind::PostStartHook => {
                 self.tell_start(pod, container, told, Notice::PostStartHookFailed);
                 let reason = failure_reason(operation, failure.kind);
                 self.container_start_failed(
@@ -168,28 +173,28 @@ impl PodWorker {
                 );
             }
             // Who pulls in any case need not know whether the image is there.
-            (Operation::CheckImage { .. }, Outcome::Failed(failure))
+            (Operation::CheckImage { .. }, OutcomeKind::Failed(failure))
                 if failure.kind != FailureKind::InvalidImageName
                     && pod.container(container).image_pull_policy() == ImagePullPolicy::Always =>
             {
                 self.replace_step(start.at(StartStage::Pull));
             }
-            (_, Outcome::Failed(failure)) => {
+            (_, OutcomeKind::Failed(failure)) => {
                 self.start_stage_failed(pod, container, operation, failure, now);
             }
-            (_, Outcome::ImagePresent(present)) => self.image_checked(pod, &start, present),
-            (_, Outcome::Pulled { size }) => {
+            (_, OutcomeKind::ImagePresent(present)) => self.image_checked(pod, &start, present),
+            (_, OutcomeKind::Pulled { size }) => {
                 self.image_pulled(pod, container, size, now.saturating_duration_since(began), now);
                 self.replace_step(start.at(StartStage::Create));
             }
-            (_, Outcome::Created(id)) => {
+            (_, OutcomeKind::Created(id)) => {
                 self.event(
                     Event::normal("Created", created_text(pod, container, "Created"))
                         .about(container),
                 );
                 self.replace_step(start.at(StartStage::Start(id)));
             }
-            _ => {
+            (_, OutcomeKind::Done | OutcomeKind::Sandbox(_) | OutcomeKind::Stopped(_)) => {
                 self.tell_start(pod, container, told, Notice::Started);
                 self.start_failures.remove(container);
                 let name = pod.container(container).name().clone();
@@ -342,7 +347,7 @@ impl PodWorker {
                     _ => Event::warning("Failed", format_smolstr!("Error: {failure}")),
                 };
                 let mut event = event.about(container);
-                if let Operation::StartContainer { id, .. } = operation {
+                if let Operation::StartContainer(StartContainer { id, .. }) = operation {
                     // Ids are taken out, so that equal events are counted (`recordContainerEvent`).
                     let id = id.rsplit("://").next().unwrap_or(id);
                     if !id.is_empty() {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
-use super::operation::{Notice, Operation, Outcome};
+use super::operation::{Notice, Operation, OutcomeKind, StartContainer, StopContainers};
 use super::program::{Step, UnderWay};
 use super::result::{SyncAction, SyncError, SyncResult};
 use super::{PodWorker, WorkerError};
@@ -35,11 +35,11 @@ impl PodWorker {
         pod: &PodSpec,
         stops: &[ContainerStop],
         purpose: StopPurpose,
-        outcome: Outcome,
+        outcome: OutcomeKind,
     ) {
         let mut failures = match outcome {
-            Outcome::Failed(failure) => alloc::vec![Some(failure); stops.len()],
-            Outcome::Stopped(failures) => failures,
+            OutcomeKind::Failed(failure) => alloc::vec![Some(failure); stops.len()],
+            OutcomeKind::Stopped(failures) => failures,
             _ => Vec::new(),
         }
         .into_iter();
@@ -100,7 +100,7 @@ impl PodWorker {
             let purpose = *purpose;
             let ended = plan.take_ended(pod, observation);
             let all = plan.stops().is_empty();
-            self.containers_stopped(pod, &ended, purpose, Outcome::Done);
+            self.containers_stopped(pod, &ended, purpose, OutcomeKind::Done);
             if all {
                 self.program.steps.pop_front();
             }
@@ -118,18 +118,22 @@ impl PodWorker {
             return Err(WorkerError::UnexpectedNotice { operation: None, notice });
         };
         match (&*operation, notice) {
-            (Operation::StopContainers(plan), Notice::PreStopHookFailed(stop))
-                if stop < plan.stops().len() =>
-            {
+            (
+                Operation::StopContainers(StopContainers { plan }),
+                Notice::PreStopHookFailed(stop),
+            ) if stop < plan.stops().len() => {
                 let container = plan.stops()[stop].container;
                 self.event(failed_pre_stop_hook().about(container));
             }
             // Its instance is killed because its other hook has failed.
-            (&Operation::StartContainer { container, .. }, Notice::PreStopHookFailed(0)) => {
+            (
+                &Operation::StartContainer(StartContainer { container, .. }),
+                Notice::PreStopHookFailed(0),
+            ) => {
                 self.event(failed_pre_stop_hook().about(container));
             }
             (
-                &Operation::StartContainer { container, .. },
+                &Operation::StartContainer(StartContainer { container, .. }),
                 Notice::Started | Notice::PostStartHookFailed,
             ) => {
                 let known = told.replace(notice);

@@ -12,6 +12,7 @@ mod world;
 
 use std::time::Duration;
 
+use harness::with;
 use podinit::backoff::BackOffSettings;
 use podinit::pod::ContainerKind;
 use podinit::worker::{Deletion, SyncKind, WorkerSettings};
@@ -126,7 +127,8 @@ impl Model for Pods {
             max: Duration::ZERO,
             ..BackOffSettings::IMAGE_PULL
         };
-        let settings = WorkerSettings { crash_loop_back_off: none, ..WorkerSettings::default() };
+        let settings =
+            with!(WorkerSettings { crash_loop_back_off: none, ..WorkerSettings::default() });
         (0..self.0.len())
             .map(|pod| State {
                 pod,

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use harness::with;
 use podinit::observation::{ContainerInstance, Exit, InstanceState, ProbeResult, Sandbox};
 use podinit::pod::ContainerKind;
 use podinit::termination::TerminationPlan;
@@ -30,12 +31,13 @@ impl Instance {
     }
 
     fn exit(&mut self, exit_code: i32) {
-        self.state = InstanceState::Exited(Exit {
+        self.state = InstanceState::Exited(with!(Exit {
             exit_code,
             reason: if exit_code == 0 { "Completed".into() } else { "Error".into() },
             message: "".into(),
             finished_at: Some(NOW),
-        });
+            ..Exit::default()
+        }));
     }
 }
 
@@ -116,7 +118,14 @@ impl ContainerRuntime for World {
         if let Some(attempt) = self.newest {
             let ready = self.ready == Some(attempt);
             let id = sandbox_id(attempt);
-            seen.push_sandbox(Sandbox { id, ready, attempt, has_ip: true, host_network: false });
+            seen.push_sandbox(with!(Sandbox {
+                id,
+                ready,
+                attempt,
+                has_ip: true,
+                host_network: false,
+                ..Sandbox::default()
+            }));
         }
         for container in pod.init_containers().chain(pod.app_containers()) {
             for instance in &self.containers[container.slot()] {

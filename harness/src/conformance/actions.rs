@@ -1,5 +1,6 @@
 //! Family `actions`: what `computePodActions` decides.
 
+use crate::with;
 use podinit::actions::ContainerToStart;
 use podinit::{ActionContext, Observation, PodActions, PodSpec, compute_pod_actions};
 use serde_json::{Value, json};
@@ -10,10 +11,11 @@ use super::{Answer, BadCase, as_set};
 pub fn replay(case: &Value) -> Result<Answer, BadCase> {
     let spec = pod(case)?;
     let observation = observation(case, &spec)?;
-    let context = ActionContext {
+    let context = with!(ActionContext {
         deletion_requested: !case["pod"]["metadata"]["deletionTimestamp"].is_null(),
         restart_all_containers: field_or_default(case, "restartAllContainers")?,
-    };
+        ..ActionContext::default()
+    });
     let got = answer(&spec, &observation, &compute_pod_actions(&spec, &observation, context));
     let mut expected = case["actions"].clone();
     expected["containersToKill"] = as_set(expected["containersToKill"].take());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::with;
 use podinit::observation::{ContainerInstance, Exit, InstanceState, ProbeResult, Sandbox};
 use podinit::{FeatureGates, KubernetesVersion, Observation, PodSpec, Timestamp};
 use serde::Deserialize;
@@ -85,13 +86,14 @@ pub fn observation_with_ids(
 ) -> Result<Observation, BadCase> {
     let mut observation = Observation::new();
     for sandbox in field_or_default::<Vec<SandboxCase>>(case, "sandboxes")? {
-        observation.push_sandbox(Sandbox {
+        observation.push_sandbox(with!(Sandbox {
             id: sandbox.id.into(),
             ready: sandbox.ready,
             attempt: sandbox.attempt,
             has_ip: sandbox.has_ip,
             host_network: sandbox.host_network,
-        });
+            ..Sandbox::default()
+        }));
     }
     let readiness = readiness_probes(case)?;
     for container in field_or_default::<Vec<ContainerCase>>(case, "containers")? {
@@ -147,12 +149,13 @@ impl ContainerCase {
         let state = match self.state.as_str() {
             "created" => InstanceState::Created,
             "running" => InstanceState::Running,
-            "exited" => InstanceState::Exited(Exit {
+            "exited" => InstanceState::Exited(with!(Exit {
                 exit_code: self.exit_code,
                 reason: self.reason.into(),
                 message: self.message.into(),
                 finished_at: self.finished_at,
-            }),
+                ..Exit::default()
+            })),
             "unknown" => InstanceState::Unknown,
             other => return Err(BadCase(format!("containers: unknown state {other:?}"))),
         };

@@ -1,5 +1,6 @@
 //! Family `phase`: what `getPhase` makes of container statuses.
 
+use crate::with;
 use k8s_openapi::api::core::v1;
 use podinit::status::PhaseContext;
 use podinit::{PodSpec, PodStatus, pod_phase};
@@ -21,10 +22,11 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
         ..v1::PodStatus::default()
     })?
     .container_statuses;
-    let context = PhaseContext {
+    let context = with!(PhaseContext {
         pod_is_terminal: field_or_default(case, "podIsTerminal")?,
         pod_has_initialized: field_or_default(case, "podHasInitialized")?,
-    };
+        ..PhaseContext::default()
+    });
     let got = pod_phase(&spec, &statuses, &statuses, context);
     Ok(Answer { expected: case["phase"].clone(), got: json!(got.as_str()) })
 }

@@ -1,5 +1,6 @@
 //! Families `resources` and `podrequests`: what a pod needs as a whole.
 
+use crate::with;
 use k8s_openapi::api::core::v1::Pod;
 use podinit::quantity::Quantity;
 use podinit::resources::{
@@ -66,12 +67,14 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
     let case = &flat(case);
     let pod = compile(case)?;
     let options = PodResourcesOptions::default();
-    let skip = PodResourcesOptions { skip_pod_level_resources: true, ..options };
-    let status = PodResourcesOptions { use_status_resources: true, ..options };
-    let no_overhead = PodResourcesOptions { exclude_overhead: true, ..options };
+    let skip = with!(PodResourcesOptions { skip_pod_level_resources: true, ..options });
+    let status = with!(PodResourcesOptions { use_status_resources: true, ..options });
+    let no_overhead = with!(PodResourcesOptions { exclude_overhead: true, ..options });
     let non_missing = list(&json!({"cpu": "100m", "memory": "200Mi"}))?;
-    let non_missing =
-        PodResourcesOptions { non_missing_container_requests: Some(&non_missing), ..options };
+    let non_missing = with!(PodResourcesOptions {
+        non_missing_container_requests: Some(&non_missing),
+        ..options
+    });
     let mut aggregate_requests = ResourceList::new();
     aggregate_container_requests(&pod, &options, &mut aggregate_requests);
     let mut aggregate_limits = ResourceList::new();
@@ -89,7 +92,8 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
         ("aggregateContainerLimits", aggregate_limits),
     ];
     let cgroup = pod_cgroup(&pod, &CgroupSettings::default());
-    let scores = (0..pod.containers())
+    let scores = pod
+        .indexes()
         .map(|index| {
             let name = pod.container_name(index).to_owned();
             (name, oom_score_adj(&pod, index, 32 << 30).into())
@@ -144,14 +148,15 @@ pub fn replay_call(case: &Value) -> Result<Answer, BadCase> {
     if flag("useDRA") {
         return Err(BadCase("claims of dynamic resource allocation are not modelled".into()));
     }
-    let options = PodResourcesOptions {
+    let options = with!(PodResourcesOptions {
         use_status_resources: flag("useStatusResources"),
         in_place_pod_level_resources: flag("inPlacePodLevelResources"),
         exclude_overhead: flag("excludeOverhead"),
         skip_pod_level_resources: flag("skipPodLevelResources"),
         skip_container_level_resources: flag("skipContainerLevelResources"),
         non_missing_container_requests: non_missing.as_ref(),
-    };
+        ..PodResourcesOptions::default()
+    });
     let (level, got) = match case["function"].as_str() {
         Some("PodRequests") => ("requests", pod.requests(&options)),
         Some("PodLimits") => ("limits", pod.limits(&options)),

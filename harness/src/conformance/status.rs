@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::with;
 use k8s_openapi::api::core::v1;
 use podinit::status::{StartFailure, StartFailures};
 use podinit::{
@@ -39,17 +40,12 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
     let now: Timestamp = field(case, "now")?;
     let deletion = pod.metadata.deletion_timestamp.as_ref();
     let deletion = deletion.map(Timestamp::try_from).transpose()?;
-    let inputs = StatusInputs {
-        pod: &spec,
-        observation: &observation,
-        earlier: &earlier,
-        api: &earlier,
-        start_failures: &start_failures,
+    let inputs = with!(StatusInputs {
         deletion_requested: deletion.is_some(),
         pod_is_terminal: field_or_default(case, "podIsTerminal")?,
-        probe_workers_made: true,
         kubelet_started_at: field(case, "kubeletStartedAt")?,
-    };
+        ..StatusInputs::new(&spec, &observation, &earlier, &start_failures)
+    });
     let status = generate_pod_status(&inputs, None);
     let columns = kubectl::columns(&spec, &status, deletion, now);
     let mut status = serde_json::to_value(v1::PodStatus::from(&status))?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::with;
 use k8s_openapi::api::core::v1;
 use podinit::PodSpec;
 use podinit::backoff::BackOffSettings;
@@ -100,7 +101,7 @@ pub fn scenario(case: &Value) -> Result<Scenario, BadCase> {
     Ok(Scenario {
         scripts: scripts.into_iter().map(|(name, case)| (name.into(), case.into())).collect(),
         events: events.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-        settings: WorkerSettings {
+        settings: with!(WorkerSettings {
             crash_loop_back_off: BackOffSettings {
                 initial: Duration::from_millis(back_off.initial_ms),
                 max: Duration::from_millis(back_off.max_ms),
@@ -108,7 +109,7 @@ pub fn scenario(case: &Value) -> Result<Scenario, BadCase> {
             },
             kubelet_started_at: Some(default.begins_at - Duration::from_secs(3_600)),
             ..WorkerSettings::default()
-        },
+        }),
         limits: Limits { steps: 40, time: Duration::from_secs(40 * 60) },
         ..default
     })

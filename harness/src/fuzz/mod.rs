@@ -5,6 +5,7 @@
 
 mod source;
 
+use crate::with;
 use k8s_openapi::api::core::v1;
 use podinit::admission::defaults;
 use podinit::manifest::{Object, ReadOptions, read};
@@ -72,8 +73,11 @@ pub fn decide(data: &[u8]) {
     let mut source = Source::new(data);
     let Some(pod) = source.pod() else { return };
     let observation = source.observation(&pod);
-    let context =
-        ActionContext { deletion_requested: source.flag(), restart_all_containers: source.flag() };
+    let context = with!(ActionContext {
+        deletion_requested: source.flag(),
+        restart_all_containers: source.flag(),
+        ..ActionContext::default()
+    });
     let actions = compute_pod_actions(&pod, &observation, context);
     assert_eq!(actions, compute_pod_actions(&pod, &observation, context));
     let mut starts: Vec<_> = actions.init_starts().map(|start| start.container).collect();
@@ -85,17 +89,12 @@ pub fn decide(data: &[u8]) {
 
     let mut earlier = PodStatus::default();
     for pod_is_terminal in [false, true] {
-        let inputs = StatusInputs {
-            pod: &pod,
-            observation: &observation,
-            earlier: &earlier,
-            api: &earlier,
-            start_failures: &StartFailures::default(),
+        let start_failures = StartFailures::default();
+        let inputs = with!(StatusInputs {
             deletion_requested: context.deletion_requested,
             pod_is_terminal,
-            probe_workers_made: true,
-            kubelet_started_at: None,
-        };
+            ..StatusInputs::new(&pod, &observation, &earlier, &start_failures)
+        });
         earlier = generate_pod_status(&inputs, None);
         assert_eq!(earlier.init_container_statuses.len(), pod.init_containers().len());
         let _ = kubectl::columns(&pod, &earlier, None, Timestamp::from_secs(1_000)).to_string();
@@ -109,6 +108,7 @@ pub fn worker(data: &[u8]) {
     let Some(pod) = source.pod() else { return };
     let mut now = Timestamp::from_secs(500);
     let mut worker = PodWorker::default();
+    let mut earlier = None;
     while !source.is_empty() {
         match source.below(9) {
             0 => {
@@ -122,19 +122,23 @@ pub fn worker(data: &[u8]) {
             }
             1..=3 => {
                 if let Some(operation) = worker.next_operation(&pod, now) {
-                    worker.record(&pod, done(&operation), now).expect("a fitting outcome");
+                    let outcome = done(&operation);
+                    earlier = Some(outcome.clone());
+                    worker.record(&pod, outcome, now).expect("a fitting outcome");
                 }
             }
             4 => {
-                if worker.next_operation(&pod, now).is_some() {
-                    let failed = Outcome::Failed(Failure::new("it failed"));
+                if let Some(operation) = worker.next_operation(&pod, now) {
+                    let failed = operation.failed(Failure::new("it failed"));
                     worker.record(&pod, failed, now).expect("everything can fail");
                 }
             }
             5 => {
-                // An answer that does not fit changes nothing.
+                // An answer to another question changes nothing.
                 let before = worker.clone();
-                if worker.record(&pod, Outcome::Created("x".into()), now).is_err() {
+                if let Some(earlier) = earlier.clone()
+                    && worker.record(&pod, earlier, now).is_err()
+                {
                     assert_eq!(worker, before);
                 }
             }
@@ -150,11 +154,8 @@ pub fn worker(data: &[u8]) {
 
 fn done(operation: &Operation) -> Outcome {
     match operation {
-        Operation::RunPodSandbox { .. } => Outcome::Sandbox("a".into()),
-        Operation::CheckImage { .. } => Outcome::ImagePresent(false),
-        Operation::PullImage { .. } => Outcome::Pulled { size: 0 },
-        Operation::CreateContainer { .. } => Outcome::Created("fake://new".into()),
-        _ => Outcome::Done,
+        Operation::CheckImage(check) => check.present(false),
+        other => other.succeeded("fake://new"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pods and observations from bytes.
 
+use crate::with;
 use podinit::observation::{ContainerInstance, Exit, InstanceState, ProbeResult, Sandbox};
 use podinit::{KubernetesVersion, Observation, PodSpec, Timestamp};
 use serde_json::{Value, json};
@@ -75,13 +76,14 @@ impl<'a> Source<'a> {
     pub fn observation(&mut self, pod: &PodSpec) -> Observation {
         let mut observation = Observation::new();
         for _ in 0..self.below(3) {
-            observation.push_sandbox(Sandbox {
+            observation.push_sandbox(with!(Sandbox {
                 id: self.pick(&["a", "b"]).into(),
                 ready: self.flag(),
                 attempt: self.below(3).into(),
                 has_ip: self.flag(),
                 host_network: self.below(8) == 7,
-            });
+                ..Sandbox::default()
+            }));
         }
         let names: Vec<_> = pod.containers().iter().map(|c| c.name().clone()).collect();
         for name in names.iter().map(|name| name.as_str()).chain(["stray"]) {
@@ -98,12 +100,13 @@ impl<'a> Source<'a> {
             0 => InstanceState::Created,
             1 | 2 => InstanceState::Running,
             3 => InstanceState::Unknown,
-            _ => InstanceState::Exited(Exit {
+            _ => InstanceState::Exited(with!(Exit {
                 exit_code: i32::from(self.below(4)) - 1,
                 reason: self.pick(&["Completed", "Error", "OOMKilled"]).into(),
                 message: "".into(),
                 finished_at: self.time(),
-            }),
+                ..Exit::default()
+            })),
         };
         let id = format!("fake://{}", self.below(4));
         let mut instance = ContainerInstance::new(id, self.pick(&["a", "b"]), state);

@@ -491,6 +491,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::with;
     use podinit::sim::node::Entry;
 
     fn case() -> LifeCase {
@@ -499,7 +500,7 @@ mod tests {
     }
 
     fn trace(entries: Value) -> Trace {
-        Trace { entries: serde_json::from_value(entries).unwrap(), ..Trace::default() }
+        with!(Trace { entries: serde_json::from_value(entries).unwrap(), ..Trace::default() })
     }
 
     fn found(oracle: Value, podinit: Value) -> Vec<(Aspect, String)> {
@@ -585,8 +586,8 @@ mod tests {
             json!({"preStop": {"exec": {"command": ["bye", "now"]}}});
         let asked = |message: &str| {
             let entry =
-                Entry { op: "ExecSync".into(), message: message.into(), ..Entry::default() };
-            Trace { entries: vec![entry], ..Trace::default() }
+                with!(Entry { op: "ExecSync".into(), message: message.into(), ..Entry::default() });
+            with!(Trace { entries: vec![entry], ..Trace::default() })
         };
         let none = Trace::default();
         assert_eq!(compare(&case, &asked("ready"), &none), []);

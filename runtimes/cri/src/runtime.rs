@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use harness::node::{Command, Handler};
+use harness::with;
 use k8s_openapi::api::core::v1;
 use podinit::observation::{ContainerInstance, Exit, InstanceState, Sandbox};
 use podinit::probe::{ContainerProbes, ProbeKind};
@@ -284,13 +285,14 @@ impl CriRuntime {
         for sandbox in sandboxes {
             let options = sandbox.linux.and_then(|linux| linux.namespaces?.options);
             let network = options.map(|options| options.network);
-            observation.push_sandbox(Sandbox {
+            observation.push_sandbox(with!(Sandbox {
                 ready: sandbox.state == PodSandboxState::Ready as i32,
                 attempt: sandbox.metadata.map_or(0, |metadata| metadata.attempt),
                 has_ip: sandbox.network.is_some_and(|network| !network.ip.is_empty()),
                 host_network: network == Some(NamespaceMode::Node as i32),
                 id: sandbox.id.into(),
-            });
+                ..Sandbox::default()
+            }));
         }
         Ok(())
     }
@@ -355,12 +357,13 @@ fn instance(sandbox_id: String, status: &ContainerStatus) -> ContainerInstance {
     let state = match ContainerState::try_from(status.state) {
         Ok(ContainerState::Created) => InstanceState::Created,
         Ok(ContainerState::Running) => InstanceState::Running,
-        Ok(ContainerState::Exited) => InstanceState::Exited(Exit {
+        Ok(ContainerState::Exited) => InstanceState::Exited(with!(Exit {
             exit_code: status.exit_code,
             reason: status.reason.as_str().into(),
             message: status.message.as_str().into(),
             finished_at: time(status.finished_at),
-        }),
+            ..Exit::default()
+        })),
         _ => InstanceState::Unknown,
     };
     let id = format_smolstr!("{ID_TYPE}{}", status.id);

@@ -90,6 +90,7 @@ impl Eq for Distribution {}
 
 /// How the pods of a fleet spent their time with one word in the STATUS column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct StatusTally {
     /// How often pods came to show the word, also for no time at all.
     pub entered: u64,
@@ -116,6 +117,7 @@ impl StatusTally {
 
 /// How many pods ended in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Ends {
     /// Succeeded or Failed, and was stopped.
     pub terminal: u64,
@@ -143,6 +145,7 @@ impl Ends {
 /// Summaries can be [merged](Self::merge) in any order; how pods are divided among runs changes
 /// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FleetSummary {
     /// How many pods.
     pub pods: u64,

@@ -104,7 +104,7 @@ struct Changes {
 pub struct ResourceUsage {
     names: Vec<ResourceName>,
     changes: Vec<Changes>,
-    /// The distance of the samples is a second, doubled so often.
+    /// How often the distance of the samples, at first a second, was doubled.
     doublings: u32,
 }
 

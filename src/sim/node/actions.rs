@@ -21,7 +21,7 @@ use super::moment::Moment;
 use super::trace::{Entry, Kind};
 use super::{Node, PlayError};
 
-/// A kill is waited for so long at least (`killPodNow`).
+/// The least time for which a kill is waited for (`killPodNow`).
 const MINIMUM_PATIENCE_SECONDS: i64 = 10;
 
 /// Refuses what the node does not model, before anything happens.

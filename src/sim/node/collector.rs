@@ -133,7 +133,7 @@ impl Collector {
         None
     }
 
-    /// A chore that has begun takes so long.
+    /// How long a chore takes once it has begun.
     pub(super) fn is_busy(&mut self, of: Goroutine, chore: Chore, until: Moment) {
         self.lane(of).busy = Some((chore, until));
     }

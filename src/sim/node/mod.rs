@@ -90,6 +90,7 @@ const MOST_STEPS: usize = 2_000_000;
 /// Who is first where several things happen at one moment. In a real kubelet it is chance, and in
 /// the oracle too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ties {
     /// The end of a call is before everything else, and not behind it.
     pub calls_first: bool,

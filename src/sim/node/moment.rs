@@ -29,12 +29,12 @@ impl Moment {
     /// Later than anything that happens.
     pub const NEVER: Self = Self(i64::MAX);
 
-    /// So many microseconds after the arrival.
+    /// This many microseconds after the arrival.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// So many milliseconds after the arrival.
+    /// This many milliseconds after the arrival.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis.saturating_mul(1000))
     }

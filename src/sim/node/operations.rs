@@ -9,7 +9,10 @@ use core::time::Duration;
 use crate::pod::{ContainerIndex, LifecycleHandler};
 use crate::scenario::{Call, GoDuration, Instance, SandboxAttempt};
 use crate::termination::{GraceRequest, TerminationPlan};
-use crate::worker::{Failure, FailureKind, Notice, Operation, Outcome};
+use crate::worker::{
+    CheckImage, CreateContainer, Failure, FailureKind, Notice, Operation, OutcomeKind, PullImage,
+    RemoveContainer, RunPodSandbox, StartContainer, StopContainers, StopPodSandbox,
+};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::asking::{Question, Verdict, Way};
@@ -110,60 +113,64 @@ impl Node<'_> {
         }
     }
 
-    fn record(&mut self, outcome: Outcome) -> Result<(), PlayError> {
-        self.kubelet.worker.record(&self.pod, outcome, self.now.timestamp())?;
+    fn record(&mut self, outcome: OutcomeKind) -> Result<(), PlayError> {
+        self.kubelet.worker.record(&self.pod, outcome.into(), self.now.timestamp())?;
         self.tell_events();
         self.tell_status();
         Ok(())
     }
 
-    pub(super) fn record_and_go_on(&mut self, outcome: Outcome) -> Result<(), PlayError> {
+    pub(super) fn record_and_go_on(&mut self, outcome: OutcomeKind) -> Result<(), PlayError> {
         self.kubelet.task = None;
         self.record(outcome)?;
         self.next_operation()
     }
 
     /// Begins an operation; the outcome of one that takes no time.
-    fn begin(&mut self, operation: Operation) -> Result<Option<Outcome>, PlayError> {
+    fn begin(&mut self, operation: Operation) -> Result<Option<OutcomeKind>, PlayError> {
         match operation {
-            Operation::RunPodSandbox { attempt } => {
+            Operation::RunPodSandbox(RunPodSandbox { attempt }) => {
                 let script = self.runtime.next_sandbox(self.scenario);
                 self.tell_call(Call::RunPodSandbox, "", Some(attempt));
                 let (takes, error) = (script.takes, script.error.clone());
                 let call = Underway::RunPodSandbox { attempt, script };
                 self.call(Call::RunPodSandbox, "", "", takes, error, call)
             }
-            Operation::StopPodSandbox { sandbox_id: id } => {
+            Operation::StopPodSandbox(StopPodSandbox { sandbox_id: id }) => {
                 let Some(attempt) = self.runtime.now.sandbox(&id).map(|sandbox| sandbox.attempt)
                 else {
-                    return Ok(Some(Outcome::Done));
+                    return Ok(Some(OutcomeKind::Done));
                 };
                 self.tell_call(Call::StopPodSandbox, "", Some(attempt));
                 let call = Underway::StopPodSandbox { id };
                 self.call(Call::StopPodSandbox, "", "", None, None, call)
             }
-            Operation::RemoveContainer { id, .. } => {
+            Operation::RemoveContainer(RemoveContainer { id, .. }) => {
                 let Some(found) = self.runtime.now.container(&id) else {
-                    return Ok(Some(Outcome::Done));
+                    return Ok(Some(OutcomeKind::Done));
                 };
                 let (name, attempt) = (found.name.clone(), found.attempt);
                 self.tell_call(Call::RemoveContainer, &name, Some(attempt));
                 let call = Underway::RemoveContainer { id };
                 self.call(Call::RemoveContainer, &name, "", None, None, call)
             }
-            Operation::CheckImage { container } => {
+            Operation::CheckImage(CheckImage { container }) => {
                 let image = self.pod.container(container).image().clone();
                 let call = Underway::CheckImage { image: image.clone() };
                 self.call(Call::ImageStatus, "", &image, None, None, call)
             }
-            Operation::PullImage { container } => {
+            Operation::PullImage(PullImage { container }) => {
                 let image = self.pod.container(container).image().clone();
                 let (attempt, pull) = self.runtime.next_pull(self.scenario, &image);
                 self.tell_pull(&image, attempt, "");
                 let call = Underway::PullImage { image: image.clone(), attempt };
                 self.call(Call::PullImage, "", &image, pull.takes, pull.error, call)
             }
-            Operation::CreateContainer { container, sandbox_id, restart_count } => {
+            Operation::CreateContainer(CreateContainer {
+                container,
+                sandbox_id,
+                restart_count,
+            }) => {
                 let name = self.pod.container(container).name().clone();
                 let script = self.runtime.next_instance(self.scenario, &name);
                 // There are no logs that could tell more: without a record it begins at 0.
@@ -173,9 +180,9 @@ impl Node<'_> {
                 let call = Underway::CreateContainer { container, sandbox_id, attempt, script };
                 self.call(Call::CreateContainer, &name, "", takes, error, call)
             }
-            Operation::StartContainer { container, id } => {
+            Operation::StartContainer(StartContainer { container, id }) => {
                 let Some(found) = self.runtime.now.container(&id) else {
-                    return Ok(Some(Outcome::Failed(Failure::new("not found"))));
+                    return Ok(Some(OutcomeKind::Failed(Failure::new("not found"))));
                 };
                 let (name, attempt) = (found.name.clone(), found.attempt);
                 let takes = found.script.start.takes;
@@ -183,7 +190,7 @@ impl Node<'_> {
                 let call = Underway::StartContainer { container, id };
                 self.call(Call::StartContainer, &name, "", takes, None, call)
             }
-            Operation::StopContainers(plan) => {
+            Operation::StopContainers(StopContainers { plan }) => {
                 self.kubelet.task = Some(Task::Stop(StopTask::new(plan, None, self.now)));
                 self.poll_stop()?;
                 Ok(None)
@@ -200,7 +207,7 @@ impl Node<'_> {
         takes: Option<GoDuration>,
         error: Option<SmolStr>,
         underway: Underway,
-    ) -> Result<Option<Outcome>, PlayError> {
+    ) -> Result<Option<OutcomeKind>, PlayError> {
         let mut disturbance = self.disturbed(call, container, image);
         if disturbance.error.is_none()
             && let Some(takes) = takes
@@ -266,35 +273,35 @@ impl Node<'_> {
     }
 
     /// What a call comes to at its end; `None`: a hook follows.
-    fn outcome(&mut self, call: Underway) -> Result<Option<Outcome>, PlayError> {
+    fn outcome(&mut self, call: Underway) -> Result<Option<OutcomeKind>, PlayError> {
         let now = self.now;
         Ok(Some(match call {
             Underway::Failing { call, container, failure, words } => {
                 if call != Call::ImageStatus {
                     self.tell_failed(call, &container, &words);
                 }
-                Outcome::Failed(failure)
+                OutcomeKind::Failed(failure)
             }
             Underway::RunPodSandbox { attempt, script } => {
-                Outcome::Sandbox(self.runtime.add_sandbox(attempt, &script, now))
+                OutcomeKind::Sandbox(self.runtime.add_sandbox(attempt, &script, now))
             }
             Underway::StopPodSandbox { id } => {
                 let ended = self.runtime.stop_sandbox_by_id(&id, now);
                 self.tell_ended(ended);
-                Outcome::Done
+                OutcomeKind::Done
             }
             Underway::RemoveContainer { id } => {
                 self.runtime.remove_container(&id);
-                Outcome::Done
+                OutcomeKind::Done
             }
             Underway::CheckImage { image } => {
-                Outcome::ImagePresent(self.runtime.has_image(self.scenario, &image))
+                OutcomeKind::ImagePresent(self.runtime.has_image(self.scenario, &image))
             }
             Underway::PullImage { image, attempt } => {
                 self.tell_pull(&image, attempt, "done");
                 self.runtime.add_image(image);
                 // The oracle's images all have this size.
-                Outcome::Pulled { size: 1000 }
+                OutcomeKind::Pulled { size: 1000 }
             }
             Underway::CreateContainer { container, sandbox_id, attempt, script } => {
                 let declared = self.pod.container(container);
@@ -302,14 +309,14 @@ impl Node<'_> {
                     self.runtime.add_container(declared.name(), &sandbox_id, attempt, script, now);
                 created.image = declared.image().clone();
                 created.definition_hash = Some(declared.definition_hash());
-                Outcome::Created(created.id.clone())
+                OutcomeKind::Created(created.id.clone())
             }
             Underway::StartContainer { container, id } => match self.runtime.start(&id, now) {
                 Ok(()) => return self.begin_post_start(container, id),
                 Err(words) => {
                     let name = self.pod.container(container).name().clone();
                     self.tell_failed(Call::StartContainer, &name, &words);
-                    Outcome::Failed(Failure::new(words))
+                    OutcomeKind::Failed(Failure::new(words))
                 }
             },
         }))
@@ -338,9 +345,9 @@ impl Node<'_> {
         &mut self,
         container: ContainerIndex,
         id: SmolStr,
-    ) -> Result<Option<Outcome>, PlayError> {
+    ) -> Result<Option<OutcomeKind>, PlayError> {
         let Some(handler) = self.pod.container(container).post_start() else {
-            return Ok(Some(Outcome::Done));
+            return Ok(Some(OutcomeKind::Done));
         };
         self.note(Notice::Started)?;
         let (takes, hook) = self.run_hook(container, id, handler, "postStart");
@@ -418,7 +425,7 @@ impl Node<'_> {
     }
 
     fn end_post_start(&mut self, hook: Hook) -> Result<(), PlayError> {
-        let Some(message) = hook.failure else { return self.record_and_go_on(Outcome::Done) };
+        let Some(message) = hook.failure else { return self.record_and_go_on(OutcomeKind::Done) };
         self.note(Notice::PostStartHookFailed)?;
         // The container is killed for it, as one container of a pod that goes on.
         let request = GraceRequest::default();

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::scenario::Call;
 use crate::termination::{NextStep, StopOrder, Termination, TerminationPlan};
-use crate::worker::{Failure, Notice, Outcome};
+use crate::worker::{Failure, Notice, OutcomeKind};
 use smol_str::SmolStr;
 
 use super::moment::Moment;
@@ -104,11 +104,11 @@ impl Node<'_> {
             }
         }
         let outcome = match task.then {
-            Some(failure) => Outcome::Failed(failure),
-            None if task.failures.is_empty() => Outcome::Done,
+            Some(failure) => OutcomeKind::Failed(failure),
+            None if task.failures.is_empty() => OutcomeKind::Done,
             None => {
                 task.failures.resize(task.termination.plan().stops().len(), None);
-                Outcome::Stopped(task.failures)
+                OutcomeKind::Stopped(task.failures)
             }
         };
         self.record_and_go_on(outcome)

@@ -18,6 +18,7 @@ use super::moment::Moment;
 /// What a life came to.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Trace {
     /// The name that the pod was given.
     pub pod_name: String,
@@ -33,6 +34,7 @@ pub struct Trace {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Kind {
     /// A call of the runtime that changes something, at its beginning; that it failed, at its end.
     #[default]
@@ -57,6 +59,7 @@ pub enum Kind {
 /// empty.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct Entry {
     /// When.
     pub t: Moment,
@@ -125,6 +128,7 @@ impl Entry {
 
 /// A status: what podinit has of it, and for the oracle's all that the API has.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Status {
     /// What podinit computes.
     pub known: PodStatus,

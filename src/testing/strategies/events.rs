@@ -11,7 +11,7 @@ use super::observations::observations;
 use crate::observation::Observation;
 use crate::pod::PodSpec;
 use crate::time::Timestamp;
-use crate::worker::{Deletion, Eviction, Failure, Operation, Outcome, PodWorker};
+use crate::worker::{Deletion, Eviction, Failure, Operation, Outcome, OutcomeKind, PodWorker};
 
 /// Something that a worker is told, in an order that need not make sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,17 +39,17 @@ pub enum WorkerEvent {
 /// Sequences of up to `max` events on a worker of this pod.
 pub fn worker_events(pod: &PodSpec, max: usize) -> impl Strategy<Value = Vec<WorkerEvent>> + use<> {
     let outcome = prop_oneof![
-        Just(Outcome::Done),
-        Just(Outcome::ImagePresent(true)),
-        Just(Outcome::Created("x".into())),
-        Just(Outcome::Sandbox("b".into())),
+        Just(OutcomeKind::Done),
+        Just(OutcomeKind::ImagePresent(true)),
+        Just(OutcomeKind::Created("x".into())),
+        Just(OutcomeKind::Sandbox("b".into())),
     ];
     let event = prop_oneof![
         6 => Just(WorkerEvent::Done),
         3 => observations(pod).prop_map(WorkerEvent::Sync),
         2 => Just(WorkerEvent::Failed),
         2 => (0..400u64).prop_map(|seconds| WorkerEvent::Passes(Duration::from_secs(seconds))),
-        1 => outcome.prop_map(WorkerEvent::Recorded),
+        1 => outcome.prop_map(|kind| WorkerEvent::Recorded(kind.into())),
         1 => select(&[0, 1, 30, -1][..])
             .prop_map(|grace_period_seconds| WorkerEvent::Deleted { grace_period_seconds }),
         1 => Just(WorkerEvent::Evicted),
@@ -74,7 +74,7 @@ pub fn apply_worker_events(
                     let outcome = if *event == WorkerEvent::Done {
                         done(&operation)
                     } else {
-                        Outcome::Failed(Failure::new("it failed"))
+                        operation.failed(Failure::new("it failed"))
                     };
                     let _ = worker.record(pod, outcome, now);
                 }
@@ -93,13 +93,10 @@ pub fn apply_worker_events(
     now
 }
 
-/// What comes of an operation that is done.
+/// What comes of an operation that goes well; images have to be pulled.
 fn done(operation: &Operation) -> Outcome {
     match operation {
-        Operation::RunPodSandbox { .. } => Outcome::Sandbox("a".into()),
-        Operation::CheckImage { .. } => Outcome::ImagePresent(false),
-        Operation::PullImage { .. } => Outcome::Pulled { size: 0 },
-        Operation::CreateContainer { .. } => Outcome::Created("fake://new".into()),
-        _ => Outcome::Done,
+        Operation::CheckImage(check) => check.present(false),
+        other => other.succeeded("fake://new"),
     }
 }

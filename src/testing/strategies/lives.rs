@@ -19,6 +19,7 @@ use crate::version::KubernetesVersion;
 
 /// What kinds of lives [`lives`] makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers, with defaults")]
 pub struct LifeShape {
     /// The pods.
     pub pods: PodShape,

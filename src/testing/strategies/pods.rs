@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 /// What kinds of pods [`pods`] makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "written out by callers, with defaults")]
 pub struct PodShape {
     /// How many init containers there are at most.
     pub max_init_containers: usize,

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
+use harness::with;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use podinit::pod::ContainerKind;
 use podinit::quantity::Quantity;
 use podinit::resources::{
     CgroupSettings, PodResources, PodResourcesOptions, Profile, QosClass, ResourceList,
@@ -15,14 +17,10 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-const DEFAULT: PodResourcesOptions<'_> = PodResourcesOptions {
-    use_status_resources: false,
-    in_place_pod_level_resources: false,
-    exclude_overhead: false,
-    skip_pod_level_resources: false,
-    skip_container_level_resources: false,
-    non_missing_container_requests: None,
-};
+/// All containers and the pod level, overhead included, whatever was allocated.
+fn plain() -> PodResourcesOptions<'static> {
+    PodResourcesOptions::default()
+}
 
 fn pod(json: Value) -> Pod {
     serde_json::from_value(json).unwrap()
@@ -50,11 +48,11 @@ fn sidecar(name: &str, requests: Value) -> Value {
 fn resized_in_place(spec: Value, status: Value) -> (String, String) {
     let pod = pod(json!({"spec": spec, "status": status}));
     let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
-    let options = PodResourcesOptions {
+    let options = with!(PodResourcesOptions {
         use_status_resources: true,
         in_place_pod_level_resources: true,
-        ..DEFAULT
-    };
+        ..plain()
+    });
     (pod.requests(&options).to_string(), pod.limits(&options).to_string())
 }
 
@@ -93,8 +91,8 @@ fn a_sidecar_counts_beside_the_init_containers_after_it_and_not_beside_those_bef
     let (init, proxy) = (container("i", json!({"cpu": "1"})), sidecar("s", json!({"cpu": "500m"})));
     let app = container("a", json!({"cpu": "600m"}));
     let spec = |inits: [&Value; 2]| json!({"spec": {"initContainers": inits, "containers": [app]}});
-    assert_eq!(compile(spec([&proxy, &init])).requests(&DEFAULT).to_string(), "cpu: 1500m");
-    assert_eq!(compile(spec([&init, &proxy])).requests(&DEFAULT).to_string(), "cpu: 1100m");
+    assert_eq!(compile(spec([&proxy, &init])).requests(&plain()).to_string(), "cpu: 1500m");
+    assert_eq!(compile(spec([&init, &proxy])).requests(&plain()).to_string(), "cpu: 1100m");
 }
 
 #[test]
@@ -108,7 +106,7 @@ fn the_effective_init_request_names_the_first_container_that_sets_it() {
         ],
         "containers": [container("a", json!({"cpu": "100m", "memory": "4Gi"}))],
     }}));
-    let effective: Vec<_> = effective_init_requests(&pod, &DEFAULT)
+    let effective: Vec<_> = effective_init_requests(&pod, &plain())
         .into_iter()
         .map(|init| {
             let name = pod.container_name(init.container);
@@ -116,7 +114,7 @@ fn the_effective_init_request_names_the_first_container_that_sets_it() {
         })
         .collect();
     assert_eq!(effective, ["cpu 1500m large true", "memory 2Gi large false"]);
-    assert_eq!(effective_init_limits(&pod, &DEFAULT), []);
+    assert_eq!(effective_init_limits(&pod, &plain()), []);
 }
 
 #[test]
@@ -131,12 +129,13 @@ fn container_fn_sees_the_cumulative_value_of_init_containers() {
     }}));
     let mut list = ResourceList::new();
     let mut limits = |index| {
-        effective_container_limits(&pod, &DEFAULT, index, &mut list);
+        effective_container_limits(&pod, &plain(), index, &mut list);
         list.to_string()
     };
     assert_eq!([limits(0), limits(1), limits(2)], ["cpu: 1", "cpu: 1", "cpu: 2"]);
     let missing = [(ResourceName::CPU, "100m".parse().unwrap())].into_iter().collect();
-    let options = PodResourcesOptions { non_missing_container_requests: Some(&missing), ..DEFAULT };
+    let options =
+        with!(PodResourcesOptions { non_missing_container_requests: Some(&missing), ..plain() });
     effective_container_requests(&pod, &options, 1, &mut list);
     assert_eq!(list.to_string(), "cpu: 200m, memory: 1Gi");
     // So the container without a limit does not keep the pod from having a quota.
@@ -153,10 +152,10 @@ fn an_explicit_zero_is_not_missing_and_a_limit_of_zero_gets_no_overhead() {
     let defaults: ResourceList =
         serde_json::from_str(r#"{"cpu":"100m","memory":"200Mi"}"#).unwrap();
     let options =
-        PodResourcesOptions { non_missing_container_requests: Some(&defaults), ..DEFAULT };
+        with!(PodResourcesOptions { non_missing_container_requests: Some(&defaults), ..plain() });
     assert_eq!(pod.requests(&options).to_string(), "cpu: 250m, memory: 200Mi");
-    assert_eq!(pod.limits(&DEFAULT).to_string(), "cpu: 0, memory: 1Gi");
-    let skip = PodResourcesOptions { skip_container_level_resources: true, ..options };
+    assert_eq!(pod.limits(&plain()).to_string(), "cpu: 0, memory: 1Gi");
+    let skip = with!(PodResourcesOptions { skip_container_level_resources: true, ..options });
     assert_eq!(pod.requests(&skip).to_string(), "cpu: 250m");
 }
 
@@ -166,7 +165,7 @@ fn hugepages_at_pod_level_count_from_1_33() {
         "resources": {"requests": {"cpu": "2", "hugepages-2Mi": "8Mi"}},
         "containers": [container("a", json!({"cpu": "1", "hugepages-2Mi": "4Mi"}))],
     }});
-    let requests = |version| compile_for(version, json.clone()).requests(&DEFAULT).to_string();
+    let requests = |version| compile_for(version, json.clone()).requests(&plain()).to_string();
     assert_eq!(requests(KubernetesVersion::V1_32), "cpu: 2, hugepages-2Mi: 4Mi");
     assert_eq!(requests(KubernetesVersion::V1_33), "cpu: 2, hugepages-2Mi: 8Mi");
 }
@@ -186,7 +185,7 @@ fn what_counts_of_a_resize_depends_on_the_version() {
                 "initContainerStatuses": [status("s")], "containerStatuses": [status("a")]},
         })
     };
-    let options = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
+    let options = with!(PodResourcesOptions { use_status_resources: true, ..plain() });
     let requests = |minor, pending| {
         let mut versions = KubernetesVersion::ALL.into_iter();
         let version = versions.find(|version| version.minor() == minor).unwrap();
@@ -203,11 +202,11 @@ fn what_counts_of_a_resize_depends_on_the_version() {
 
 /// What 1.36 and 1.37 count of a resize, in CPU.
 fn cpu_in_1_36_and_1_37(spec: &Value, status: &Value) -> [String; 2] {
-    let options = PodResourcesOptions {
+    let options = with!(PodResourcesOptions {
         use_status_resources: true,
         in_place_pod_level_resources: true,
-        ..DEFAULT
-    };
+        ..plain()
+    });
     [KubernetesVersion::V1_36, KubernetesVersion::V1_37].map(|version| {
         let pod = compile_for(version, json!({"spec": spec, "status": status}));
         pod.requests(&options).to_string()
@@ -281,8 +280,8 @@ fn pod_level_resources_are_resized_only_if_asked_for() {
         "status": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "3"}},
             "allocatedResources": {"cpu": "4"}},
     }));
-    let status = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
-    let in_place = PodResourcesOptions { in_place_pod_level_resources: true, ..status };
+    let status = with!(PodResourcesOptions { use_status_resources: true, ..plain() });
+    let in_place = with!(PodResourcesOptions { in_place_pod_level_resources: true, ..status });
     assert_eq!(pod.requests(&status).to_string(), "cpu: 1");
     assert_eq!(pod.requests(&in_place).to_string(), "cpu: 4");
     assert_eq!(pod.limits(&in_place).to_string(), "cpu: 3");
@@ -295,7 +294,7 @@ fn without_its_gate_a_sidecar_is_a_regular_init_container() {
         "containers": [container("a", json!({"cpu": "2"}))],
     }});
     let pod = compile_for(KubernetesVersion::V1_28, json.clone());
-    assert_eq!(pod.requests(&DEFAULT).to_string(), "cpu: 2");
+    assert_eq!(pod.requests(&plain()).to_string(), "cpu: 2");
     assert!(pod.has_disabled_sidecars());
     assert!(!compile_for(KubernetesVersion::V1_29, json).has_disabled_sidecars());
 }
@@ -379,12 +378,16 @@ fn node_critical_pods_are_killed_last_and_sidecars_not_before_apps() {
     });
     let scores = |version, spec: &Value| {
         let pod = compile_for(version, json!({"spec": spec}));
-        [0, 1].map(|container| oom_score_adj(&pod, container, 32 << 30))
+        pod.indexes().map(|container| oom_score_adj(&pod, container, 32 << 30)).collect::<Vec<_>>()
     };
     assert_eq!(scores(KubernetesVersion::V1_31, &spec), [999, 500]);
     assert_eq!(scores(KubernetesVersion::V1_32, &spec), [500, 500]);
+    let larger = compile(json!({"spec": {"containers": [
+        container("a", json!({})), container("b", json!({})), container("c", json!({})),
+    ]}}));
+    let third = larger.indexes().last().unwrap();
     let pod = compile(json!({"spec": spec}));
-    assert_eq!(oom_score_adj(&pod, 2, 0), 999, "no such container, no memory");
+    assert_eq!(oom_score_adj(&pod, third, 0), 999, "no such container, no memory");
     let mut critical = spec;
     critical["priorityClassName"] = "system-node-critical".into();
     critical["priority"] = 2_000_001_000.into();
@@ -426,7 +429,7 @@ fn a_profile_shows_each_stage_and_what_init_containers_cost() {
             {"name": "app", "resources": {"requests": {"cpu": "250m", "memory": "512Mi"},
                 "limits": {"cpu": "1"}}}],
     }}));
-    let profile = Profile::of(&pod, &DEFAULT);
+    let profile = Profile::of(&pod, &plain());
     insta::assert_snapshot!(profile, @"
     init fetch    cpu: 250m
     init proxy    cpu: 150m
@@ -458,9 +461,12 @@ fn containers_are_found_by_name() {
         "containers": [container("a", json!({}))],
     }}));
     let names = ["i", "s", "a", "nobody"];
-    assert_eq!(names.map(|name| pod.container_index(name)), [Some(0), Some(1), Some(2), None]);
-    let long_running = [0, 1, 2].map(|index| pod.container_kind(index).is_long_running());
-    assert_eq!(long_running, [false, true, true]);
+    let slots = names.map(|name| pod.container_index(name).map(|index| index.slot()));
+    assert_eq!(slots, [Some(0), Some(1), Some(2), None]);
+    let kinds: Vec<_> = pod.indexes().map(|index| pod.container_kind(index)).collect();
+    assert_eq!(kinds, [ContainerKind::Init, ContainerKind::RestartableInit, ContainerKind::App]);
+    let long_running = kinds.iter().map(|kind| kind.is_long_running());
+    assert_eq!(long_running.collect::<Vec<_>>(), [false, true, true]);
 }
 
 #[test]
@@ -489,7 +495,7 @@ fn a_pod_is_node_critical_by_class_and_priority_together() {
             "priorityClassName": class, "priority": priority,
             "containers": [container("a", json!({"memory": "16Gi"}))],
         }}));
-        oom_score_adj(&pod, 0, 32 << 30)
+        oom_score_adj(&pod, pod.indexes().next().unwrap(), 32 << 30)
     };
     assert_eq!(score("system-node-critical", 2_000_000_000), -997);
     assert_eq!(score("system-node-critical", 1_999_999_999), 500);
@@ -588,21 +594,21 @@ fn a_pod_level_resize_counts_with_both_options_and_by_what_became_of_it() {
         json!({"requests": {"cpu": requests},
         "limits": {"cpu": limits}})
     };
-    let status = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
-    let level = PodResourcesOptions { in_place_pod_level_resources: true, ..DEFAULT };
-    let both = PodResourcesOptions { in_place_pod_level_resources: true, ..status };
-    let skip = PodResourcesOptions { skip_pod_level_resources: true, ..DEFAULT };
-    let counted = |pod: &PodResources, options| {
+    let status = with!(PodResourcesOptions { use_status_resources: true, ..plain() });
+    let level = with!(PodResourcesOptions { in_place_pod_level_resources: true, ..plain() });
+    let both = with!(PodResourcesOptions { in_place_pod_level_resources: true, ..status });
+    let skip = with!(PodResourcesOptions { skip_pod_level_resources: true, ..plain() });
+    let counted = |pod: &PodResources, options: &PodResourcesOptions<'_>| {
         let amount = |list: ResourceList| list.quantity(ResourceName::CPU).to_string();
         [amount(pod.requests(options)), amount(pod.limits(options))]
     };
 
     let grows = resized("Deferred", amounts("4", "5"), amounts("2", "3"));
-    for options in [&DEFAULT, &status, &level, &both] {
+    for options in &[plain(), status, level, both] {
         assert_eq!(counted(&grows, options), ["4", "5"]);
     }
     let refused = resized("Infeasible", amounts("4", "5"), amounts("2", "3"));
-    for options in [&DEFAULT, &status, &level] {
+    for options in &[plain(), status, level] {
         assert_eq!(counted(&refused, options), ["4", "5"]);
     }
     assert_eq!(counted(&refused, &both), ["2", "3"]);
@@ -618,16 +624,16 @@ fn a_pod_level_resize_counts_with_both_options_and_by_what_became_of_it() {
 
 #[test]
 fn every_list_of_spec_and_status_counts_by_itself() {
-    let skip = PodResourcesOptions {
+    let skip = with!(PodResourcesOptions {
         use_status_resources: true,
         skip_pod_level_resources: true,
-        ..DEFAULT
-    };
-    let both = PodResourcesOptions {
+        ..plain()
+    });
+    let both = with!(PodResourcesOptions {
         use_status_resources: true,
         in_place_pod_level_resources: true,
-        ..DEFAULT
-    };
+        ..plain()
+    });
     for count in 0..=3 {
         for largest in ["spec", "actuated", "allocated"] {
             let level = |list: &str| json!({"cpu": if list == largest { "90" } else { "20" }});
@@ -651,7 +657,7 @@ fn every_list_of_spec_and_status_counts_by_itself() {
             assert_eq!(counted(&both), [90, limit], "{count} {largest}");
             assert_eq!(counted(&skip), [3 * count, 5 * count], "{count} {largest}");
             let by_spec = if largest == "spec" { 90 } else { 20 };
-            assert_eq!(counted(&DEFAULT), [by_spec; 2], "{count} {largest}");
+            assert_eq!(counted(&plain()), [by_spec; 2], "{count} {largest}");
         }
     }
 }
@@ -663,7 +669,7 @@ fn of_equal_amounts_the_one_of_the_spec_is_shown() {
         "status": {"containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": true,
             "restartCount": 0, "resources": {"requests": {"memory": "1073741824"}}}]},
     }));
-    let options = PodResourcesOptions { use_status_resources: true, ..DEFAULT };
+    let options = with!(PodResourcesOptions { use_status_resources: true, ..plain() });
     assert_eq!(pod.requests(&options).to_string(), "memory: 1Gi");
 }
 
@@ -682,7 +688,7 @@ fn a_stage_is_bounded_only_if_every_container_in_it_is() {
                 {"name": "app", "resources": app}, {"name": "helper", "resources": helper},
             ],
         }}));
-        let profile = Profile::of(&pod, &DEFAULT);
+        let profile = Profile::of(&pod, &plain());
         let cpu = |limits: &ResourceList| limits.get("cpu").map(ToString::to_string);
         let bounds = profile.stages().iter().map(|stage| cpu(&stage.limits));
         bounds.map(|bound| bound.unwrap_or_else(|| "-".into())).collect::<Vec<_>>().join(" ")
@@ -714,10 +720,10 @@ fn init_containers_cost_nothing_where_the_running_pod_needs_as_much() {
             "containers": [container("a", json!({"cpu": app}))]}}))
     };
     let decides = |pod: &PodResources| {
-        let effective = effective_init_requests(pod, &DEFAULT);
+        let effective = effective_init_requests(pod, &plain());
         effective.iter().map(|init| init.decides).collect::<Vec<_>>()
     };
-    let waste = |pod: &PodResources| Profile::of(pod, &DEFAULT).init_waste.len();
+    let waste = |pod: &PodResources| Profile::of(pod, &plain()).init_waste.len();
     let (less, equal) = (of(Value::Null, "900m"), of(Value::Null, "1"));
     assert_eq!((decides(&less), waste(&less)), (vec![true], 1));
     assert_eq!((decides(&equal), waste(&equal)), (vec![false], 0));
@@ -783,7 +789,7 @@ fn any_pod() -> impl Strategy<Value = Pod> {
 }
 
 fn requests(pod: &Pod) -> ResourceList {
-    pod_requests_of(pod, FeatureGates::default(), &DEFAULT).unwrap()
+    pod_requests_of(pod, FeatureGates::default(), &plain()).unwrap()
 }
 
 fn at_least(more: &ResourceList, less: &ResourceList) -> bool {
@@ -814,9 +820,7 @@ fn by_formula(pod: &Pod, resource: &str) -> Quantity {
 proptest! {
     #[test]
     fn requests_follow_the_formula(pod in any_pod()) {
-        let options = PodResourcesOptions {
-            exclude_overhead: true, skip_pod_level_resources: true, ..DEFAULT
-        };
+        let options = with!(PodResourcesOptions { exclude_overhead: true, skip_pod_level_resources: true, ..plain() });
         let requests = pod_requests_of(&pod, FeatureGates::default(), &options).unwrap();
         for name in ["cpu", "memory", "ephemeral-storage", "example.com/gpu"] {
             prop_assert_eq!(requests.quantity(name), by_formula(&pod, name), "{}", name);
@@ -826,20 +830,18 @@ proptest! {
     #[test]
     fn one_answer_about_an_api_pod_is_that_of_the_compiled_one(pod in any_pod()) {
         let compiled = PodResources::compile(&pod, FeatureGates::default()).unwrap();
-        prop_assert_eq!(requests(&pod), compiled.requests(&DEFAULT));
+        prop_assert_eq!(requests(&pod), compiled.requests(&plain()));
     }
 
     #[test]
     fn sums_made_before_are_those_of_the_walk(pod in any_pod()) {
         // An empty list of defaults changes nothing; a status without resources does not either.
         let compiled = PodResources::compile(&pod, FeatureGates::default()).unwrap();
-        let (empty, status) = (ResourceList::new(), PodResourcesOptions {
-            use_status_resources: true, ..DEFAULT
-        });
+        let (empty, status) = (ResourceList::new(), with!(PodResourcesOptions { use_status_resources: true, ..plain() }));
         let options =
-            PodResourcesOptions { non_missing_container_requests: Some(&empty), ..status };
-        prop_assert_eq!(compiled.requests(&options), compiled.requests(&DEFAULT));
-        prop_assert_eq!(compiled.limits(&options), compiled.limits(&DEFAULT));
+            with!(PodResourcesOptions { non_missing_container_requests: Some(&empty), ..status });
+        prop_assert_eq!(compiled.requests(&options), compiled.requests(&plain()));
+        prop_assert_eq!(compiled.limits(&options), compiled.limits(&plain()));
     }
 
     #[test]
@@ -868,7 +870,7 @@ proptest! {
     #[test]
     fn the_request_is_never_below_any_stage_and_is_reached_by_one(pod in any_pod()) {
         let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
-        let profile = Profile::of(&pod, &DEFAULT);
+        let profile = Profile::of(&pod, &plain());
         for stage in profile.stages() {
             prop_assert!(at_least(&profile.reserved, &stage.requests), "{}", profile);
         }
@@ -896,8 +898,8 @@ proptest! {
         let pod = PodResources::compile(&pod, FeatureGates::default()).unwrap();
         let mut list = ResourceList::new();
         let allocations = allocation_counter::measure(|| {
-            pod_requests(&pod, &DEFAULT, &mut list);
-            pod_limits(&pod, &DEFAULT, &mut list);
+            pod_requests(&pod, &plain(), &mut list);
+            pod_limits(&pod, &plain(), &mut list);
             qos_class(&pod);
         });
         prop_assert_eq!(allocations.count_total, 0);

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use podinit::sim::{ContainerScript, Run, RuntimeCall, Scenario, SimError, SimRuntime};
-use podinit::worker::{Deletion, SyncKind};
+use podinit::worker::{Deletion, SyncKind, SyncSummary};
 use podinit::{
     AsyncContainerRuntime, FeatureGates, NextSync, PodPhase, PodSpec, PodStatus, PodWorker,
     SyncPodError, Timestamp, sync_pod, sync_pod_async,
@@ -122,7 +122,7 @@ impl Life {
         }
     }
 
-    async fn sync(&mut self) -> Result<(), SyncPodError<SimError>> {
+    async fn sync(&mut self) -> Result<SyncSummary, SyncPodError<SimError>> {
         sync_pod_async(&mut self.worker, &self.pod, &mut self.runtime).await
     }
 }

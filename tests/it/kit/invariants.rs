@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harness::with;
 use k8s_openapi::api::core::v1;
 use podinit::status::{
     ConditionStatus, ContainerState, ContainerStateTerminated, ContainerStatus, PodCondition,
@@ -130,7 +131,7 @@ impl Story {
 
 fn status(phase: PodPhase) -> PodStatus {
     let condition = |name, holds: bool| PodCondition::new(name, holds);
-    PodStatus {
+    with!(PodStatus {
         phase,
         conditions: vec![
             condition(condition_type::INITIALIZED, phase == PodPhase::Running),
@@ -138,17 +139,17 @@ fn status(phase: PodPhase) -> PodStatus {
             condition(condition_type::CONTAINERS_READY, false),
         ],
         ..PodStatus::default()
-    }
+    })
 }
 
 fn app(state: ContainerState) -> ContainerStatus {
     let container_id = "app-0".into();
-    ContainerStatus { name: "app".into(), state, container_id, ..ContainerStatus::default() }
+    with!(ContainerStatus { name: "app".into(), state, container_id, ..ContainerStatus::default() })
 }
 
 fn running_status() -> PodStatus {
     let app = app(ContainerState::running(None));
-    PodStatus { container_statuses: vec![app], ..status(PodPhase::Running) }
+    with!(PodStatus { container_statuses: vec![app], ..status(PodPhase::Running) })
 }
 
 fn set(status: &mut PodStatus, condition: &str, holds: bool) {
@@ -389,7 +390,7 @@ fn phase_goes_forward_fires_up_to_1_32_in_pods_without_restartable_init_containe
 
 #[test]
 fn phase_fits_containers_fires_on_success_while_a_container_runs() {
-    let succeeded = PodStatus { phase: PodPhase::Succeeded, ..running_status() };
+    let succeeded = with!(PodStatus { phase: PodPhase::Succeeded, ..running_status() });
     Story::initialized("Never").runs("app").keeps_the_rules().shows(succeeded).breaks(
         Invariant::PhaseFitsContainers,
         "container app is shown running in phase Succeeded",
@@ -399,7 +400,7 @@ fn phase_fits_containers_fires_on_success_while_a_container_runs() {
 #[test]
 fn phase_fits_containers_fires_on_running_before_anything_has_run() {
     let waiting = app(ContainerState::waiting("PodInitializing", ""));
-    let early = PodStatus { container_statuses: vec![waiting], ..status(PodPhase::Running) };
+    let early = with!(PodStatus { container_statuses: vec![waiting], ..status(PodPhase::Running) });
     Story::in_sandbox("Never").keeps_the_rules().shows(early).breaks(
         Invariant::PhaseFitsContainers,
         "no container is shown to have run in phase Running",
@@ -453,8 +454,8 @@ fn restart_counts_grow_fires_on_a_count_that_is_used_again() {
 fn restart_counts_grow_fires_on_a_status_that_counts_down() {
     let counted = |restart_count| {
         let ended = ContainerState::terminated(ContainerStateTerminated::default());
-        let app = ContainerStatus { restart_count, ..app(ended) };
-        PodStatus { container_statuses: vec![app], ..status(PodPhase::Running) }
+        let app = with!(ContainerStatus { restart_count, ..app(ended) });
+        with!(PodStatus { container_statuses: vec![app], ..status(PodPhase::Running) })
     };
     Story::in_sandbox("Always")
         .shows(counted(2))

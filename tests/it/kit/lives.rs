@@ -6,14 +6,14 @@ use harness::scenario_options::ScenarioOptions;
 use podinit::sim::{PodEvent, Scenario, simulate};
 use podinit::status::StartFailures;
 use podinit::testing::{
-    Controller, DrivenRuntime, Fact, Fault, Invariant, Kubelet, Life, LifeShape, PodShape, Trace,
-    Upset, apply_worker_events, check, lives, observations, pods, reachable_observations,
-    worker_events,
+    AsyncController, AsyncDrivenRuntime, Controller, DrivenRuntime, Fact, Fault, Invariant,
+    Kubelet, Life, LifeShape, PodShape, Trace, Upset, apply_worker_events, check, lives,
+    observations, pods, reachable_observations, worker_events,
 };
 use podinit::worker::Eviction;
 use podinit::{
     ActionContext, KubernetesVersion, PodPhase, PodSpec, PodStatus, PodWorker, StatusInputs,
-    Timestamp, compute_pod_actions, generate_pod_status, validation,
+    Timestamp, compute_pod_actions, generate_pod_status, sync_pod_async, validation,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -93,6 +93,27 @@ impl<F: FnMut(&PodSpec, &mut PodWorker)> Controller for Meddled<F> {
     }
 }
 
+/// The kubelet over async calls.
+struct AsyncKubelet(Kubelet);
+
+impl AsyncController for AsyncKubelet {
+    async fn sync(&mut self, pod: &PodSpec, runtime: &mut AsyncDrivenRuntime) {
+        let _ = sync_pod_async(self.0.worker_mut(), pod, runtime).await;
+    }
+    fn told(&mut self, event: PodEvent, now: Timestamp) {
+        self.0.told(event, now);
+    }
+    fn wakes_at(&self) -> Option<Timestamp> {
+        self.0.wakes_at()
+    }
+    fn status(&self) -> Option<&PodStatus> {
+        self.0.status()
+    }
+    fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
 fn kubelet() -> Kubelet {
     Kubelet::new(Scenario::default().settings)
 }
@@ -113,6 +134,14 @@ proptest! {
     #[test]
     fn lives_under_older_and_newer_versions_keep_every_invariant(life in old_lives()) {
         keeps_the_rules(&life.drive_kubelet().unwrap())?;
+    }
+
+    #[test]
+    fn an_async_controller_lives_as_a_blocking_one(life in troubled_lives()) {
+        let blocking = life.drive_kubelet().unwrap();
+        let mut controller = AsyncKubelet(kubelet());
+        let asynchronous = pollster::block_on(life.drive_async(&mut controller)).unwrap();
+        prop_assert_eq!(blocking.to_string(), asynchronous.to_string());
     }
 
     #[test]
@@ -200,17 +229,8 @@ proptest! {
         let decide = || compute_pod_actions(&pod, &observation, ActionContext::default());
         prop_assert_eq!(decide(), decide());
         let earlier = PodStatus::default();
-        let inputs = StatusInputs {
-            pod: &pod,
-            observation: &observation,
-            earlier: &earlier,
-            api: &earlier,
-            start_failures: &StartFailures::default(),
-            deletion_requested: false,
-            pod_is_terminal: false,
-            probe_workers_made: true,
-            kubelet_started_at: None,
-        };
+        let failures = StartFailures::default();
+        let inputs = StatusInputs::new(&pod, &observation, &earlier, &failures);
         let status = generate_pod_status(&inputs, None);
         prop_assert_eq!(status.container_statuses.len(), pod.app_containers().len());
     }

@@ -12,4 +12,6 @@ mod lives;
 mod modules;
 #[cfg(feature = "proptest")]
 mod plausible;
+#[cfg(feature = "proptest")]
+mod refusals;
 mod replay;

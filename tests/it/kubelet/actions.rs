@@ -1,5 +1,6 @@
 //! What a decision says, and rules of it that the recorded cases do not single out.
 
+use harness::with;
 use podinit::actions::{
     ContainerToKill, ContainerToReset, ContainerToStart, KillCause, KillPodCause, StartCause,
     compute_pod_actions_into,
@@ -34,19 +35,31 @@ fn a_decision_is_empty_only_if_no_field_asks_for_anything() {
     let none = PodActions::default;
     assert!(none().is_empty());
     // Which sandbox is used is nothing to do.
-    assert!(PodActions { sandbox_id: "sandbox".into(), attempt: 1, ..none() }.is_empty());
+    assert!(with!(PodActions { sandbox_id: "sandbox".into(), attempt: 1, ..none() }).is_empty());
     for (field, actions) in [
-        ("kill_pod", PodActions { kill_pod: Some(KillPodCause::NothingToKeep), ..none() }),
-        ("create_sandbox", PodActions { create_sandbox: true, ..none() }),
-        ("init", PodActions { init_containers_to_start: [start].into_iter().collect(), ..none() }),
-        ("next_init", PodActions { next_init_container_to_start: Some(start), ..none() }),
-        ("apps", PodActions { containers_to_start: [start].into_iter().collect(), ..none() }),
+        ("kill_pod", with!(PodActions { kill_pod: Some(KillPodCause::NothingToKeep), ..none() })),
+        ("create_sandbox", with!(PodActions { create_sandbox: true, ..none() })),
+        (
+            "init",
+            with!(PodActions { init_containers_to_start: [start].into_iter().collect(), ..none() }),
+        ),
+        ("next_init", with!(PodActions { next_init_container_to_start: Some(start), ..none() })),
+        (
+            "apps",
+            with!(PodActions { containers_to_start: [start].into_iter().collect(), ..none() }),
+        ),
         (
             "ephemeral",
-            PodActions { ephemeral_containers_to_start: [start].into_iter().collect(), ..none() },
+            with!(PodActions {
+                ephemeral_containers_to_start: [start].into_iter().collect(),
+                ..none()
+            }),
         ),
-        ("kill", PodActions { containers_to_kill: [kill].into_iter().collect(), ..none() }),
-        ("reset", PodActions { containers_to_reset: [reset].into_iter().collect(), ..none() }),
+        ("kill", with!(PodActions { containers_to_kill: [kill].into_iter().collect(), ..none() })),
+        (
+            "reset",
+            with!(PodActions { containers_to_reset: [reset].into_iter().collect(), ..none() }),
+        ),
     ] {
         assert!(!actions.is_empty(), "{field}");
     }

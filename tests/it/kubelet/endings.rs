@@ -1,11 +1,12 @@
 //! How pods end: deletions, evictions, deadlines, and kubelets that restart meanwhile.
 
+use harness::with;
 use podinit::KubernetesVersion::V1_36;
 use podinit::observation::Sandbox;
 use podinit::status::condition_type;
 use podinit::worker::{Deletion, Eviction, Failure, NextSyncReason, SyncKind, WorkerSettings};
 use podinit::{
-    NextSync, Observation, Operation, Outcome, PodPhase, PodSpec, PodStatus, PodWorker, Timestamp,
+    NextSync, Observation, Operation, PodPhase, PodSpec, PodStatus, PodWorker, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -28,13 +29,7 @@ fn carry_out(worker: &mut PodWorker, pod: &PodSpec, now: Timestamp) -> Vec<Strin
     let mut asked = Vec::new();
     while let Some(operation) = worker.next_operation(pod, now) {
         asked.push(name(pod, &operation));
-        let outcome = match operation {
-            Operation::RunPodSandbox { .. } => Outcome::Sandbox("new".into()),
-            Operation::CheckImage { .. } => Outcome::ImagePresent(true),
-            Operation::CreateContainer { .. } => Outcome::Created("fake://2".into()),
-            _ => Outcome::Done,
-        };
-        worker.record(pod, outcome, now).unwrap();
+        worker.record(pod, operation.succeeded("fake://2"), now).unwrap();
     }
     asked
 }
@@ -42,19 +37,19 @@ fn carry_out(worker: &mut PodWorker, pod: &PodSpec, now: Timestamp) -> Vec<Strin
 fn name(pod: &PodSpec, operation: &Operation) -> String {
     let of = |container| pod.container(container).name();
     match operation {
-        Operation::StopContainers(plan) => {
-            let stops = plan.stops().iter();
+        Operation::StopContainers(stop) => {
+            let stops = stop.plan.stops().iter();
             let stops: Vec<_> = stops
                 .map(|stop| format!("{} in {}", of(stop.container), stop.grace_period))
                 .collect();
             format!("stop {}", stops.join(", "))
         }
-        Operation::StopPodSandbox { sandbox_id } => format!("stop sandbox {sandbox_id}"),
-        Operation::RunPodSandbox { attempt } => format!("run sandbox {attempt}"),
-        Operation::RemoveContainer { container, .. } => format!("remove {}", of(*container)),
-        Operation::CheckImage { container } => format!("check {}", of(*container)),
-        Operation::CreateContainer { container, .. } => format!("create {}", of(*container)),
-        Operation::StartContainer { container, .. } => format!("start {}", of(*container)),
+        Operation::StopPodSandbox(stop) => format!("stop sandbox {}", stop.sandbox_id),
+        Operation::RunPodSandbox(run) => format!("run sandbox {}", run.attempt),
+        Operation::RemoveContainer(remove) => format!("remove {}", of(remove.container)),
+        Operation::CheckImage(check) => format!("check {}", of(check.container)),
+        Operation::CreateContainer(create) => format!("create {}", of(create.container)),
+        Operation::StartContainer(start) => format!("start {}", of(start.container)),
         other => format!("{other:?}"),
     }
 }
@@ -104,8 +99,11 @@ fn a_status_that_changes_nothing_is_not_sent_and_leaves_the_phase_to_the_last_sy
 #[test]
 fn a_pod_that_has_ended_costs_a_restarted_kubelet_no_call() {
     let pod = app(&json!({"restartPolicy": "Never", "activeDeadlineSeconds": 20}));
-    let api =
-        PodStatus { phase: PodPhase::Succeeded, start_time: Some(at(0)), ..PodStatus::default() };
+    let api = with!(PodStatus {
+        phase: PodPhase::Succeeded,
+        start_time: Some(at(0)),
+        ..PodStatus::default()
+    });
     let mut worker = PodWorker::resume(WorkerSettings::default(), api.clone());
     let asked = sync(&mut worker, &pod, &observed_after_loss(&pod, &[("app", exited(0))]), 60);
     assert_eq!((asked, worker.kind()), (vec![], SyncKind::Finished));
@@ -126,7 +124,7 @@ fn a_pod_that_has_ended_costs_a_restarted_kubelet_no_call() {
 fn a_terminal_phase_of_the_api_is_never_left() {
     for (phase, exit_code) in [(PodPhase::Failed, 0), (PodPhase::Succeeded, 1)] {
         let pod = app(&json!({"restartPolicy": "Never"}));
-        let api = PodStatus { phase, ..PodStatus::default() };
+        let api = with!(PodStatus { phase, ..PodStatus::default() });
         let mut worker = PodWorker::resume(WorkerSettings::default(), api);
         let seen = observed(&pod, &[("app", exited(exit_code))]);
         for second in 0..4 {
@@ -202,8 +200,8 @@ fn a_request_that_comes_during_a_stop_counts_only_if_the_stop_fails() {
     worker.sync(&pod, &seen, at(1));
     let stop = worker.next_operation(&pod, at(1)).unwrap();
     worker.evict(Eviction::evicted("hard", Some(5)));
-    assert_eq!(worker.next_operation(&pod, at(2)), Some(stop));
-    worker.record(&pod, Outcome::Failed(Failure::new("timeout")), at(25)).unwrap();
+    assert_eq!(worker.next_operation(&pod, at(2)), Some(stop.clone()));
+    worker.record(&pod, stop.failed(Failure::new("timeout")), at(25)).unwrap();
     carry_out(&mut worker, &pod, at(25));
     assert_eq!(worker.status().message, "soft");
     assert_eq!(worker.next_sync(), NextSync::At(at(35), NextSyncReason::Retry));
@@ -292,13 +290,14 @@ fn a_lost_sandbox_is_replaced_before_all_containers_are_restarted_in_place() {
     assert_eq!(reasons(&worker), ["SandboxChanged"]);
 
     let mut seen = Observation::new();
-    seen.push_sandbox(Sandbox {
+    seen.push_sandbox(with!(Sandbox {
         id: "new".into(),
         ready: true,
         attempt: 1,
         has_ip: true,
         host_network: false,
-    });
+        ..Sandbox::default()
+    }));
     seen.push_named(&pod, "app", in_earlier_sandbox(exited(42)));
     assert_eq!(sync(&mut worker, &pod, &seen, 22), ["remove app"]);
     assert_eq!(reasons(&worker), [""; 0]);
@@ -309,9 +308,9 @@ fn a_sandbox_that_cannot_be_made_for_a_pod_that_is_to_go_is_no_error() {
     let pod = app(&json!({}));
     let mut worker = PodWorker::default();
     worker.sync(&pod, &Observation::new(), at(0));
-    assert!(worker.next_operation(&pod, at(0)).is_some());
+    let operation = worker.next_operation(&pod, at(0)).unwrap();
     delete(&mut worker, 1, 30);
-    worker.record(&pod, Outcome::Failed(Failure::new("no network")), at(3)).unwrap();
+    worker.record(&pod, operation.failed(Failure::new("no network")), at(3)).unwrap();
     assert_eq!(worker.next_operation(&pod, at(3)), None);
     assert_eq!(reasons(&worker), [""; 0]);
     assert!(worker.results().iter().all(|result| result.error.is_none()));
@@ -342,13 +341,12 @@ fn a_container_whose_post_start_hook_fails_had_started_and_is_killed_for_it() {
     let mut worker = PodWorker::default();
     worker.sync(&pod, &observed(&pod, &[]), at(0));
     while let Some(operation) = worker.next_operation(&pod, at(0)) {
-        let outcome = match operation {
-            Operation::CheckImage { .. } => Outcome::ImagePresent(true),
-            Operation::CreateContainer { .. } => Outcome::Created("fake://1".into()),
-            _ => Outcome::Failed(Failure {
+        let outcome = match &operation {
+            Operation::StartContainer(_) => operation.failed(Failure {
                 kind: podinit::worker::FailureKind::PostStartHook,
                 message: "exit status 1".into(),
             }),
+            other => other.succeeded("fake://1"),
         };
         worker.record(&pod, outcome, at(0)).unwrap();
     }
@@ -432,7 +430,7 @@ fn a_worker_that_is_written_down_while_its_pod_is_stopped_goes_on_as_if_nothing_
 #[test]
 fn an_instance_that_never_ran_is_no_reason_to_wait() {
     let pod = app(&json!({"restartPolicy": "Never"}));
-    let api = PodStatus { phase: PodPhase::Failed, ..PodStatus::default() };
+    let api = with!(PodStatus { phase: PodPhase::Failed, ..PodStatus::default() });
     let mut worker = PodWorker::resume(WorkerSettings::default(), api);
     let created = instance(podinit::observation::InstanceState::Created);
     sync(&mut worker, &pod, &observed_after_loss(&pod, &[("app", created)]), 0);

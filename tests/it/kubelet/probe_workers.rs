@@ -1,12 +1,13 @@
 //! What the prober has to do with statuses: workers that are missing, results between two syncs.
 
+use harness::with;
 use podinit::KubernetesVersion::{V1_34, V1_36};
 use podinit::observation::{ContainerInstance, MissingProbeWorkers, ProbeResult};
 use podinit::sim::{ContainerScript, PodEvent, ProbeScript, Scenario, simulate};
 use podinit::status::{ConditionStatus, PodCondition, condition_type};
 use podinit::version::KnownBug;
 use podinit::worker::{SyncKind, WorkerSettings};
-use podinit::{NextSync, Outcome, PodPhase, PodSpec, PodStatus, PodWorker};
+use podinit::{NextSync, PodPhase, PodSpec, PodStatus, PodWorker};
 use serde_json::{Value, json};
 
 use crate::support::{S, at, columns, exited, observed, running, web, web_in};
@@ -18,7 +19,7 @@ fn probed(probe: &str) -> PodSpec {
 }
 
 fn unanswered() -> ContainerInstance {
-    ContainerInstance { startup_probe: Some(ProbeResult::Unknown), ..running() }
+    with!(ContainerInstance { startup_probe: Some(ProbeResult::Unknown), ..running() })
 }
 
 /// The status that a kubelet leaves behind with these instances.
@@ -34,10 +35,10 @@ fn left_behind(pod: &PodSpec, instances: &[(&str, ContainerInstance)]) -> PodSta
 }
 
 fn resumed(api: PodStatus, kubelet_started_at: u64) -> PodWorker {
-    let settings = WorkerSettings {
+    let settings = with!(WorkerSettings {
         kubelet_started_at: Some(at(kubelet_started_at)),
         ..WorkerSettings::default()
-    };
+    });
     PodWorker::resume(settings, api)
 }
 
@@ -76,7 +77,8 @@ fn before_its_prober_is_there_a_restarted_kubelet_takes_every_container_for_star
 #[test]
 fn readiness_of_a_container_younger_than_the_kubelet_lasts_until_the_prober_has_looked() {
     let pod = probed("readinessProbe");
-    let not_ready = ContainerInstance { readiness_probe: Some(ProbeResult::Failure), ..running() };
+    let not_ready =
+        with!(ContainerInstance { readiness_probe: Some(ProbeResult::Failure), ..running() });
     let api = left_behind(&pod, &[("app", not_ready.clone())]);
     // It started at 0: 10 s before the kubelet it is young, more than that it is old.
     for (kubelet, expected) in [(10, true), (11, false)] {
@@ -102,7 +104,7 @@ fn a_container_that_is_not_ready_becomes_so_when_its_probe_worker_has_ended() {
         }),
     );
     let mut sidecar =
-        ContainerInstance { readiness_probe: Some(ProbeResult::Failure), ..running() };
+        with!(ContainerInstance { readiness_probe: Some(ProbeResult::Failure), ..running() });
     let mut worker = PodWorker::default();
     worker.sync(&pod, &observed(&pod, &[("s", sidecar.clone()), ("i", running())]), at(0));
     worker.sync(&pod, &observed(&pod, &[("s", sidecar.clone()), ("i", exited(1))]), at(4));
@@ -143,7 +145,7 @@ fn a_sidecar_whose_startup_is_pending_lets_the_app_start_after_a_restart_of_the_
 #[test]
 fn readiness_that_changes_is_told_at_once_even_while_a_sync_is_under_way() {
     let pod = probed("readinessProbe");
-    let ready = |result| ContainerInstance { readiness_probe: Some(result), ..running() };
+    let ready = |result| with!(ContainerInstance { readiness_probe: Some(result), ..running() });
     let mut worker = PodWorker::default();
     worker.sync(&pod, &observed(&pod, &[("app", ready(ProbeResult::Failure))]), at(0));
     worker.sync(&pod, &observed(&pod, &[("app", ready(ProbeResult::Failure))]), at(1));
@@ -183,7 +185,8 @@ fn startup_that_changes_is_told_at_once_and_its_conditions_with_the_next_sync() 
     worker.set_container_startup(&pod, "fake://1", true, at(5));
     assert_eq!(shown(&worker, "s"), (Some(true), false));
     assert!(!worker.api_status().is_condition_true(condition_type::INITIALIZED));
-    let started = ContainerInstance { startup_probe: Some(ProbeResult::Success), ..running() };
+    let started =
+        with!(ContainerInstance { startup_probe: Some(ProbeResult::Success), ..running() });
     worker.sync(&pod, &observed(&pod, &[("s", started)]), at(6));
     assert_eq!(shown(&worker, "s"), (Some(true), true));
     assert!(worker.api_status().is_condition_true(condition_type::INITIALIZED));
@@ -201,10 +204,12 @@ fn readiness_counts_where_a_status_is_refused() {
             ],
         }),
     );
-    let with = |result| ContainerInstance {
-        id: "fake://b".into(),
-        readiness_probe: Some(result),
-        ..running()
+    let with = |result| {
+        with!(ContainerInstance {
+            id: "fake://b".into(),
+            readiness_probe: Some(result),
+            ..running()
+        })
     };
     let mut worker = PodWorker::default();
     worker.sync(&pod, &observed(&pod, &[]), at(0));
@@ -253,12 +258,12 @@ fn what_others_write_to_the_api_counts_from_the_next_sync_on() {
     assert_eq!(worker.api_status(), &right);
 
     // A terminal phase ends the pod.
-    let failed = PodStatus { phase: PodPhase::Failed, ..right };
+    let failed = with!(PodStatus { phase: PodPhase::Failed, ..right });
     worker.set_api_status(failed);
     worker.sync(&pod, &seen, at(5));
     assert_eq!(worker.kind(), SyncKind::Terminating);
-    while worker.next_operation(&pod, at(5)).is_some() {
-        worker.record(&pod, Outcome::Done, at(5)).unwrap();
+    while let Some(operation) = worker.next_operation(&pod, at(5)) {
+        worker.record(&pod, operation.succeeded(""), at(5)).unwrap();
     }
     assert_eq!((worker.status().phase, worker.next_sync()), (PodPhase::Failed, NextSync::Now));
 }
@@ -266,7 +271,7 @@ fn what_others_write_to_the_api_counts_from_the_next_sync_on() {
 #[test]
 fn the_api_status_of_a_new_worker_is_where_it_begins() {
     let pod = probed("readinessProbe");
-    let api = PodStatus { start_time: Some(at(0)), ..PodStatus::default() };
+    let api = with!(PodStatus { start_time: Some(at(0)), ..PodStatus::default() });
     let mut worker = PodWorker::default();
     worker.set_api_status(api.clone());
     assert_eq!(worker, PodWorker::resume(WorkerSettings::default(), api));

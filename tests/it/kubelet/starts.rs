@@ -2,7 +2,7 @@
 
 use podinit::KubernetesVersion::V1_36;
 use podinit::worker::{Failure, FailureKind};
-use podinit::{Observation, Operation, Outcome, PodSpec, PodWorker};
+use podinit::{Observation, Operation, PodSpec, PodWorker};
 use serde_json::json;
 
 use crate::support::{at, observed, web_in};
@@ -23,13 +23,13 @@ fn started(
     let mut asked = Vec::new();
     while let Some(operation) = worker.next_operation(pod, at(0)) {
         let (name, outcome) = match &operation {
-            Operation::CheckImage { .. } => ("check", Outcome::ImagePresent(false)),
-            Operation::PullImage { .. } => ("pull", Outcome::Pulled { size: 0 }),
-            Operation::CreateContainer { .. } => ("create", Outcome::Created("fake://4f1e".into())),
-            _ => ("start", Outcome::Done),
+            Operation::CheckImage(check) => ("check", check.present(false)),
+            Operation::PullImage(pull) => ("pull", pull.pulled(0)),
+            Operation::CreateContainer(create) => ("create", create.created("fake://4f1e")),
+            other => ("start", other.succeeded("")),
         };
         asked.push(name);
-        let outcome = answer(&operation).map_or(outcome, Outcome::Failed);
+        let outcome = answer(&operation).map_or(outcome, |failure| operation.failed(failure));
         worker.record(pod, outcome, at(0)).unwrap();
     }
     let told = worker.events().iter().map(|event| event.message.to_string()).collect();
@@ -91,8 +91,8 @@ fn a_sandbox_that_fails_has_its_pod_named_in_the_result_and_not_in_the_event() {
     let pod = pod("Always");
     let mut worker = PodWorker::default();
     worker.sync(&pod, &Observation::new(), at(0));
-    assert!(worker.next_operation(&pod, at(0)).is_some());
-    worker.record(&pod, Outcome::Failed(Failure::new("cni")), at(0)).unwrap();
+    let operation = worker.next_operation(&pod, at(0)).unwrap();
+    worker.record(&pod, operation.failed(Failure::new("cni")), at(0)).unwrap();
     let last = worker.results().last().unwrap().error.as_ref().unwrap();
     assert_eq!(last.message, "Failed to create sandbox for pod \"web_shop(1)\": cni");
     assert_eq!(worker.events()[0].message, "Failed to create pod sandbox: cni");

@@ -1,5 +1,6 @@
 //! Statuses: rules that the recorded cases do not single out.
 
+use harness::with;
 use podinit::KubernetesVersion::{self, *};
 use podinit::observation::ContainerInstance;
 use podinit::status::{
@@ -39,21 +40,14 @@ fn inputs<'a>(
     before: &'a Before,
     api: &'a PodStatus,
 ) -> StatusInputs<'a> {
-    StatusInputs {
-        pod,
-        observation,
-        earlier: &before.status,
+    with!(StatusInputs {
         api,
-        start_failures: &before.start_failures,
-        deletion_requested: false,
-        pod_is_terminal: false,
-        probe_workers_made: true,
-        kubelet_started_at: None,
-    }
+        ..StatusInputs::new(pod, observation, &before.status, &before.start_failures)
+    })
 }
 
 fn container_status(name: &str, state: ContainerState) -> ContainerStatus {
-    ContainerStatus { name: name.into(), state, ..ContainerStatus::default() }
+    with!(ContainerStatus { name: name.into(), state, ..ContainerStatus::default() })
 }
 
 #[test]
@@ -74,7 +68,7 @@ fn an_ephemeral_container_has_a_status_of_its_own() {
 fn the_start_time_of_the_pod_stays() {
     let pod = pod_of(FeatureGates::default(), &[]);
     let start = |start_time| {
-        let earlier = PodStatus { start_time, ..PodStatus::default() };
+        let earlier = with!(PodStatus { start_time, ..PodStatus::default() });
         let before = Before { status: earlier, ..Before::default() };
         status(&pod, &Observation::new(), &before).start_time
     };
@@ -87,7 +81,7 @@ fn the_transition_time_of_a_condition_is_that_of_its_last_change_of_status() {
         let mut condition = PodCondition::new(condition_type::READY, holds);
         condition.reason = reason.into();
         condition.last_transition_time = time;
-        PodStatus { conditions: vec![condition], ..PodStatus::default() }
+        with!(PodStatus { conditions: vec![condition], ..PodStatus::default() })
     };
     let now = at(60) + std::time::Duration::from_millis(999);
     let time_after = |earlier: &PodStatus| {
@@ -103,16 +97,18 @@ fn the_transition_time_of_a_condition_is_that_of_its_last_change_of_status() {
 #[test]
 fn a_disruption_is_carried_over_once_and_leaves_foreign_conditions_alone() {
     let pod = pod_of(FeatureGates::default(), &[]);
-    let disruption = |reason: &str| PodCondition {
-        reason: reason.into(),
-        ..PodCondition::new(condition_type::DISRUPTION_TARGET, true)
+    let disruption = |reason: &str| {
+        with!(PodCondition {
+            reason: reason.into(),
+            ..PodCondition::new(condition_type::DISRUPTION_TARGET, true)
+        })
     };
     let foreign = PodCondition::new("example.com/foreign", false);
-    let earlier = PodStatus { conditions: vec![disruption("own")], ..PodStatus::default() };
+    let earlier = with!(PodStatus { conditions: vec![disruption("own")], ..PodStatus::default() });
     let before = Before { status: earlier, ..Before::default() };
     let observation = Observation::new();
     for held in [vec![foreign.clone()], vec![foreign.clone(), disruption("of the API")]] {
-        let api = PodStatus { conditions: held, ..PodStatus::default() };
+        let api = with!(PodStatus { conditions: held, ..PodStatus::default() });
         let status = PodStatus::default();
         let conditions = pod_conditions(&inputs(&pod, &observation, &before, &api), &status);
         assert_eq!(conditions[..2], [foreign.clone(), disruption("own")]);
@@ -124,17 +120,17 @@ fn a_disruption_is_carried_over_once_and_leaves_foreign_conditions_alone() {
 #[test]
 fn a_condition_names_containers_without_status_before_those_that_are_not_there_yet() {
     let pod = pod_of(FeatureGates::default(), &[container("i1"), container("i2"), container("i3")]);
-    let ready = ContainerStatus {
+    let ready = with!(ContainerStatus {
         ready: true,
         ..container_status("i2", ContainerState::terminated(ContainerStateTerminated::default()))
-    };
+    });
     let waiting = container_status("i3", ContainerState::waiting("PodInitializing", ""));
     let (observation, before) = (Observation::new(), Before::default());
     let initialized = |init: &[&ContainerStatus]| {
-        let mut status = PodStatus {
+        let mut status = with!(PodStatus {
             init_container_statuses: init.iter().copied().cloned().collect(),
             ..PodStatus::default()
-        };
+        });
         let inputs = inputs(&pod, &observation, &before, &before.status);
         status.conditions = pod_conditions(&inputs, &status);
         condition(&status, condition_type::INITIALIZED)
@@ -180,12 +176,13 @@ fn start_failures_are_kept_by_container_until_they_are_forgotten() {
 /// What the phase sees of `started` where the record before says that the sidecar has started.
 fn started(gates: FeatureGates, id_before: &str) -> Option<bool> {
     let pod = pod_of(gates, &[sidecar()]);
-    let earlier = ContainerStatus {
+    let earlier = with!(ContainerStatus {
         container_id: id_before.into(),
         started: Some(true),
         ..container_status("s", ContainerState::running(Some(BEGIN)))
-    };
-    let earlier = PodStatus { init_container_statuses: vec![earlier], ..PodStatus::default() };
+    });
+    let earlier =
+        with!(PodStatus { init_container_statuses: vec![earlier], ..PodStatus::default() });
     let before = Before { status: earlier, ..Before::default() };
     let observation = observed(&pod, &[("s", running())]);
     let inputs = inputs(&pod, &observation, &before, &before.status);
@@ -236,7 +233,7 @@ fn a_pod_of_which_nothing_has_run_is_pending() {
     // No apiserver accepts a pod without app containers.
     let pod = web(FeatureGates::default(), &json!({"containers": []}));
     for pod_is_terminal in [false, true] {
-        let context = PhaseContext { pod_is_terminal, ..PhaseContext::default() };
+        let context = with!(PhaseContext { pod_is_terminal, ..PhaseContext::default() });
         assert_eq!(pod_phase(&pod, &[], &[], context), PodPhase::Pending);
     }
 }
@@ -246,8 +243,8 @@ fn a_sidecar_that_waits_or_is_not_known_keeps_the_pod_pending() {
     let pod = pod_of(FeatureGates::default(), &[sidecar()]);
     let app = container_status("a", ContainerState::running(None));
     let phase = |state: ContainerState, started: Option<bool>| {
-        let sidecar = ContainerStatus { started, ..container_status("s", state) };
-        let context = PhaseContext { pod_has_initialized: true, ..PhaseContext::default() };
+        let sidecar = with!(ContainerStatus { started, ..container_status("s", state) });
+        let context = with!(PhaseContext { pod_has_initialized: true, ..PhaseContext::default() });
         pod_phase(&pod, &[sidecar], std::slice::from_ref(&app), context)
     };
     assert_eq!(phase(ContainerState::waiting("PodInitializing", ""), None), PodPhase::Pending);

@@ -1,11 +1,12 @@
 //! Stops: those that fail, those whose sync is dropped, and what is told while they are under way.
 
+use harness::with;
 use podinit::KubernetesVersion::V1_36;
 use podinit::observation::{ContainerInstance, InstanceState, ProbeResult, Sandbox, StrayInstance};
 use podinit::worker::{
     Deletion, Failure, FailureKind, NextSyncReason, Notice, SyncKind, WorkerError,
 };
-use podinit::{NextSync, Observation, Operation, Outcome, PodPhase, PodSpec, PodWorker};
+use podinit::{NextSync, Observation, Operation, PodPhase, PodSpec, PodWorker};
 use serde_json::json;
 
 use crate::support::{at, exited, observed, observed_after_loss, running, web_in};
@@ -23,33 +24,35 @@ fn deleted(pod: &PodSpec, seen: &Observation) -> PodWorker {
     worker
 }
 
-fn failed(why: &str) -> Outcome {
-    Outcome::Failed(Failure::new(why))
+/// What comes of an operation: `None` if it goes well.
+type Answer = Option<Failure>;
+
+fn failed(why: &str) -> Answer {
+    Some(Failure::new(why))
 }
 
-/// Answers each operation in turn; `Done` once the answers are used up. Gives what was asked.
-fn answer(worker: &mut PodWorker, pod: &PodSpec, second: u64, answers: &[Outcome]) -> Vec<String> {
+/// Answers each operation in turn; all goes well once the answers are used up. Gives what was asked.
+fn answer(worker: &mut PodWorker, pod: &PodSpec, second: u64, answers: &[Answer]) -> Vec<String> {
     let mut asked = Vec::new();
     while let Some(operation) = worker.next_operation(pod, at(second)) {
-        let outcome = answers.get(asked.len()).cloned().unwrap_or(match &operation {
-            Operation::RunPodSandbox { .. } => Outcome::Sandbox("new".into()),
-            Operation::CheckImage { .. } => Outcome::ImagePresent(true),
-            Operation::CreateContainer { .. } => Outcome::Created("fake://new".into()),
-            _ => Outcome::Done,
-        });
+        let outcome = match answers.get(asked.len()).cloned().flatten() {
+            Some(failure) => operation.failed(failure),
+            None => operation.succeeded("fake://new"),
+        };
         asked.push(match &operation {
-            Operation::StopContainers(plan) => {
-                let names = plan.stops().iter().map(|stop| pod.container(stop.container).name());
+            Operation::StopContainers(stop) => {
+                let names =
+                    stop.plan.stops().iter().map(|stop| pod.container(stop.container).name());
                 format!("stop {}", names.map(|name| name.as_str()).collect::<Vec<_>>().join(" "))
             }
-            Operation::StopPodSandbox { sandbox_id } => format!("stop sandbox {sandbox_id}"),
-            Operation::StartContainer { container, .. } => {
-                format!("start {}", pod.container(*container).name())
+            Operation::StopPodSandbox(stop) => format!("stop sandbox {}", stop.sandbox_id),
+            Operation::StartContainer(start) => {
+                format!("start {}", pod.container(start.container).name())
             }
-            Operation::RemoveContainer { container, .. } => {
-                format!("remove {}", pod.container(*container).name())
+            Operation::RemoveContainer(remove) => {
+                format!("remove {}", pod.container(remove.container).name())
             }
-            Operation::RunPodSandbox { attempt } => format!("run sandbox {attempt}"),
+            Operation::RunPodSandbox(run) => format!("run sandbox {}", run.attempt),
             _ => "make it".into(),
         });
         worker.record(pod, outcome, at(second)).unwrap();
@@ -58,7 +61,14 @@ fn answer(worker: &mut PodWorker, pod: &PodSpec, second: u64, answers: &[Outcome
 }
 
 fn sandbox(id: &str, ready: bool) -> Sandbox {
-    Sandbox { id: id.into(), ready, attempt: 0, has_ip: true, host_network: false }
+    with!(Sandbox {
+        id: id.into(),
+        ready,
+        attempt: 0,
+        has_ip: true,
+        host_network: false,
+        ..Sandbox::default()
+    })
 }
 
 /// An app that runs in the newer of two ready sandboxes.
@@ -144,14 +154,14 @@ fn each_container_of_a_stop_has_a_result_of_its_own() {
     let second = ContainerInstance::new("fake://2", "sandbox", InstanceState::Running);
     let seen = observed(&pod, &[("a", running()), ("b", second)]);
     let mut worker = deleted(&pod, &seen);
-    let refused = worker.record(&pod, Outcome::Stopped(vec![None]), at(1));
-    assert!(matches!(refused, Err(WorkerError::NoOperation(_))));
-    assert!(worker.next_operation(&pod, at(1)).is_some());
+    let Some(Operation::StopContainers(stop)) = worker.next_operation(&pod, at(1)) else {
+        panic!("nothing is stopped")
+    };
     // One answer for two containers is no answer.
-    let refused = worker.record(&pod, Outcome::Stopped(vec![None]), at(1));
+    let refused = worker.record(&pod, stop.stopped_each(vec![None]), at(1));
     assert!(matches!(refused, Err(WorkerError::UnexpectedOutcome { .. })));
-    let each = vec![None, Some(Failure::new("stuck"))];
-    worker.record(&pod, Outcome::Stopped(each), at(1)).unwrap();
+    let each = vec![None, failed("stuck")];
+    worker.record(&pod, stop.stopped_each(each), at(1)).unwrap();
     assert_eq!(answer(&mut worker, &pod, 1, &[]), ["stop sandbox sandbox"]);
     assert_eq!(errors(&worker), ["KillContainer b: KillContainerError stuck"]);
 }
@@ -262,7 +272,8 @@ fn a_dropped_sync_does_not_turn_a_probe_kill_into_a_success() {
             }],
         }),
     );
-    let failing = ContainerInstance { liveness_probe: Some(ProbeResult::Failure), ..running() };
+    let failing =
+        with!(ContainerInstance { liveness_probe: Some(ProbeResult::Failure), ..running() });
     for saved in [false, true] {
         let mut worker = PodWorker::default();
         worker.sync(&pod, &observed(&pod, &[("app", failing.clone())]), at(0));
@@ -291,7 +302,8 @@ fn a_deletion_overtakes_a_stop_whose_sync_was_dropped() {
             }],
         }),
     );
-    let failing = ContainerInstance { liveness_probe: Some(ProbeResult::Failure), ..running() };
+    let failing =
+        with!(ContainerInstance { liveness_probe: Some(ProbeResult::Failure), ..running() });
     let mut worker = PodWorker::default();
     worker.sync(&pod, &observed(&pod, &[("app", failing.clone())]), at(0));
     assert!(worker.next_operation(&pod, at(0)).is_some());
@@ -309,18 +321,17 @@ fn what_comes_of_hooks_is_told_when_it_comes_and_not_again() {
 
     worker.sync(&pod, &observed(&pod, &[]), at(0));
     while let Some(operation) = worker.next_operation(&pod, at(0)) {
-        let outcome = match operation {
-            Operation::CheckImage { .. } => Outcome::ImagePresent(true),
-            Operation::CreateContainer { .. } => Outcome::Created("fake://1".into()),
-            _ => {
+        let outcome = match &operation {
+            Operation::StartContainer(_) => {
                 for notice in
                     [Notice::Started, Notice::PostStartHookFailed, Notice::PreStopHookFailed(0)]
                 {
                     worker.note(&pod, notice).unwrap();
                 }
                 let message = "exit status 1".into();
-                Outcome::Failed(Failure { kind: FailureKind::PostStartHook, message })
+                operation.failed(Failure { kind: FailureKind::PostStartHook, message })
             }
+            _ => operation.succeeded("fake://1"),
         };
         worker.record(&pod, outcome, at(0)).unwrap();
     }
@@ -375,7 +386,8 @@ fn a_manifest_that_loses_a_container_ends_a_stop_that_was_under_way() {
             {"name": "b", "image": "b:1", "livenessProbe": {"httpGet": {"port": 80}}},
         ]}),
     );
-    let failing = ContainerInstance { liveness_probe: Some(ProbeResult::Failure), ..running() };
+    let failing =
+        with!(ContainerInstance { liveness_probe: Some(ProbeResult::Failure), ..running() });
     let mut worker = PodWorker::default();
     worker.sync(&two, &observed(&two, &[("app", running()), ("b", failing)]), at(0));
     assert!(worker.next_operation(&two, at(0)).is_some());

@@ -3,6 +3,7 @@
 //! `i1` and `i2` are regular init containers, `s` is a restartable one, `a` the app. The rules are
 //! those of 1.36 where a name does not say otherwise.
 
+use harness::with;
 use podinit::backoff::CrashLoopBackOff;
 use podinit::observation::{ContainerInstance, ProbeResult};
 use podinit::resources::{PodResources, PodResourcesOptions};
@@ -305,10 +306,10 @@ fn with_the_reduced_back_off_it_is_started_at_these_instants() {
     let mut gates: FeatureGates = V1_36.feature_gates();
     gates.set(Feature::ReduceDefaultCrashLoopBackOffDecay, true).unwrap();
     let config = CrashLoopBackOff { max_container_restart_period: Some(S(60)) };
-    let settings = WorkerSettings {
+    let settings = with!(WorkerSettings {
         crash_loop_back_off: config.settings(gates).unwrap(),
         ..WorkerSettings::default()
-    };
+    });
     let starts = starts(&web(gates, &spec("Always", &[i("i1")])), settings, 10);
     assert_eq!(starts, [0, 0, 1, 3, 7, 15, 31, 63, 123, 183]);
 }
@@ -317,10 +318,10 @@ fn with_the_reduced_back_off_it_is_started_at_these_instants() {
 fn with_the_reduced_back_off_and_no_maximum_of_the_node_it_goes_up_to_five_minutes() {
     let mut gates = V1_36.feature_gates();
     gates.set(Feature::ReduceDefaultCrashLoopBackOffDecay, true).unwrap();
-    let settings = WorkerSettings {
+    let settings = with!(WorkerSettings {
         crash_loop_back_off: CrashLoopBackOff::default().settings(gates).unwrap(),
         ..WorkerSettings::default()
-    };
+    });
     let starts = starts(&web(gates, &spec("Always", &[i("i1")])), settings, 13);
     assert_eq!(starts, [0, 0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1_111]);
 }

@@ -1,14 +1,20 @@
 //! The worker: what it refuses, what it keeps, and what the API server is told.
 
+use harness::with;
 use podinit::KubernetesVersion::V1_36;
 use podinit::backoff::{BackOff, BackOffSettings};
 use podinit::observation::{Exit, InstanceState};
-use podinit::sim::{ContainerScript, ProbeScript, Run, Scenario, SimError};
+use podinit::pod::Extensions;
+use podinit::resources::PodResourcesOptions;
+use podinit::sim::{ContainerScript, ProbeScript, Run, Scenario, SimError, SimRuntime};
 use podinit::status::condition_type;
-use podinit::worker::{Deletion, Failure, NextSyncReason, SyncKind, WorkerError, WorkerSettings};
+use podinit::version::KnownBug;
+use podinit::worker::{
+    Deletion, Failure, NextSyncReason, SyncKind, SyncSummary, WorkerError, WorkerSettings,
+};
 use podinit::{
-    NextSync, Observation, Operation, Outcome, PodPhase, PodSpec, PodWorker, SyncPodError,
-    Timestamp, sync_pod,
+    Feature, FeatureGates, NextSync, Observation, Operation, Outcome, PodPhase, PodSpec, PodWorker,
+    SyncPodError, Timestamp, sync_pod,
 };
 use serde_json::{Value, json};
 
@@ -28,25 +34,22 @@ fn pod(policy: &str) -> PodSpec {
     web_in(V1_36, &spec(policy))
 }
 
-/// Answers whatever is asked as a runtime does to which nothing bad happens.
-fn well_done(operation: &Operation) -> Outcome {
-    match operation {
-        Operation::RunPodSandbox { .. } => Outcome::Sandbox("sandbox".into()),
-        Operation::CheckImage { .. } => Outcome::ImagePresent(true),
-        Operation::PullImage { .. } => Outcome::Pulled { size: 0 },
-        Operation::CreateContainer { .. } => Outcome::Created("fake://1".into()),
-        _ => Outcome::Done,
-    }
-}
-
 /// Carries a sync out and gives what it asked for.
 fn carried_out(worker: &mut PodWorker, pod: &PodSpec, now: Timestamp) -> Vec<Operation> {
     let mut asked = Vec::new();
     while let Some(operation) = worker.next_operation(pod, now) {
-        worker.record(pod, well_done(&operation), now).unwrap();
+        worker.record(pod, operation.succeeded("fake://1"), now).unwrap();
         asked.push(operation);
     }
     asked
+}
+
+/// An outcome of each operation of a pod's first sync: sandbox, image, creation, start.
+fn outcomes(pod: &PodSpec) -> Vec<Outcome> {
+    let mut worker = PodWorker::default();
+    worker.sync(pod, &Observation::new(), BEGIN);
+    let asked = carried_out(&mut worker, pod, BEGIN);
+    asked.iter().map(|operation| operation.succeeded("fake://1")).collect()
 }
 
 #[test]
@@ -54,14 +57,15 @@ fn an_outcome_without_an_operation_is_refused_and_changes_nothing() {
     let pod = pod("Always");
     let mut worker = PodWorker::default();
     let before = worker.clone();
-    let refused = worker.record(&pod, Outcome::Done, BEGIN);
-    assert_eq!(refused, Err(WorkerError::NoOperation(Outcome::Done)));
+    let late = outcomes(&pod).remove(0);
+    let refused = worker.record(&pod, late.clone(), BEGIN);
+    assert_eq!(refused, Err(WorkerError::NoOperation(late.clone())));
     assert_eq!(worker, before);
 
     worker.sync(&pod, &Observation::new(), BEGIN);
     // It has decided, but nothing was taken yet.
     let before = worker.clone();
-    assert!(worker.record(&pod, Outcome::Done, BEGIN).is_err());
+    assert!(worker.record(&pod, late, BEGIN).is_err());
     assert_eq!(worker, before);
 }
 
@@ -70,18 +74,12 @@ fn an_outcome_that_the_operation_cannot_have_is_refused_and_changes_nothing() {
     let pod = pod("Always");
     let mut worker = PodWorker::default();
     worker.sync(&pod, &Observation::new(), BEGIN);
-    let outcomes = [
-        Outcome::Done,
-        Outcome::Sandbox("x".into()),
-        Outcome::ImagePresent(true),
-        Outcome::Pulled { size: 1 },
-        Outcome::Created("x".into()),
-    ];
+    let outcomes = outcomes(&pod);
     let mut refused = 0;
     while let Some(operation) = worker.next_operation(&pod, BEGIN) {
-        let right = well_done(&operation);
+        let right = operation.succeeded("fake://1");
         for outcome in &outcomes {
-            if std::mem::discriminant(outcome) == std::mem::discriminant(&right) {
+            if *outcome == right {
                 continue;
             }
             let before = worker.clone();
@@ -96,8 +94,8 @@ fn an_outcome_that_the_operation_cannot_have_is_refused_and_changes_nothing() {
         }
         worker.record(&pod, right, BEGIN).unwrap();
     }
-    // Sandbox, image, creation, start: four wrong answers each.
-    assert_eq!(refused, 4 * 4);
+    // Sandbox, image, creation, start: three wrong answers each.
+    assert_eq!(refused, 4 * 3);
 }
 
 #[test]
@@ -107,7 +105,7 @@ fn the_same_operation_is_given_until_its_outcome_is_recorded() {
     worker.sync(&pod, &Observation::new(), BEGIN);
     let first = worker.next_operation(&pod, BEGIN);
     assert_eq!(worker.next_operation(&pod, at(5)), first);
-    assert!(matches!(first, Some(Operation::RunPodSandbox { attempt: 0 })));
+    assert!(matches!(first, Some(Operation::RunPodSandbox(run)) if run.attempt == 0));
 }
 
 #[test]
@@ -115,8 +113,8 @@ fn a_sandbox_that_fails_ends_the_sync_and_is_tried_again() {
     let pod = pod("Always");
     let mut worker = PodWorker::default();
     worker.sync(&pod, &Observation::new(), BEGIN);
-    assert!(worker.next_operation(&pod, BEGIN).is_some());
-    worker.record(&pod, Outcome::Failed(Failure::new("no network")), BEGIN).unwrap();
+    let operation = worker.next_operation(&pod, BEGIN).unwrap();
+    worker.record(&pod, operation.failed(Failure::new("no network")), BEGIN).unwrap();
     assert_eq!(worker.next_operation(&pod, BEGIN), None);
     assert_eq!(worker.next_sync(), NextSync::At(at(10), NextSyncReason::Retry));
     let events: Vec<_> = worker.events().iter().map(|event| event.message.as_str()).collect();
@@ -130,11 +128,11 @@ fn a_sync_that_begins_before_the_last_one_is_over_drops_what_was_left_of_it() {
     let pod = pod("Always");
     let mut worker = PodWorker::default();
     worker.sync(&pod, &Observation::new(), BEGIN);
-    assert!(worker.next_operation(&pod, BEGIN).is_some());
+    let dropped = worker.next_operation(&pod, BEGIN).unwrap();
     let observation = observed(&pod, &[("i1", running())]);
     worker.sync(&pod, &observation, at(1));
     assert_eq!(worker.next_operation(&pod, at(1)), None);
-    assert!(worker.record(&pod, Outcome::Sandbox("late".into()), at(1)).is_err());
+    assert!(worker.record(&pod, dropped.succeeded("late"), at(1)).is_err());
 }
 
 #[test]
@@ -312,10 +310,10 @@ fn a_later_deletion_only_shortens_the_grace() {
     assert_eq!(worker.deletion().unwrap().grace_period_seconds, 30);
     worker.delete(delete(5));
     worker.sync(&pod, &observed(&pod, &[("i1", running())]), at(1));
-    let Some(Operation::StopContainers(plan)) = worker.next_operation(&pod, at(1)) else {
+    let Some(Operation::StopContainers(stop)) = worker.next_operation(&pod, at(1)) else {
         panic!("nothing is stopped")
     };
-    assert_eq!(plan.stops()[0].grace_period.seconds, 5);
+    assert_eq!(stop.plan.stops()[0].grace_period.seconds, 5);
 }
 
 #[test]
@@ -326,11 +324,13 @@ fn containers_that_cannot_be_stopped_are_tried_again_before_the_pod_ends() {
     worker.sync(&pod, &observation, at(0));
     worker.delete(Deletion { timestamp: at(1), grace_period_seconds: 30 });
     worker.sync(&pod, &observation, at(1));
-    assert!(matches!(worker.next_operation(&pod, at(1)), Some(Operation::StopContainers(_))));
-    worker.record(&pod, Outcome::Failed(Failure::new("timeout")), at(1)).unwrap();
+    let stop = worker.next_operation(&pod, at(1)).unwrap();
+    assert!(matches!(stop, Operation::StopContainers(_)));
+    worker.record(&pod, stop.failed(Failure::new("timeout")), at(1)).unwrap();
     // The sandbox is stopped all the same.
-    assert!(matches!(worker.next_operation(&pod, at(1)), Some(Operation::StopPodSandbox { .. })));
-    worker.record(&pod, Outcome::Done, at(1)).unwrap();
+    let stop = worker.next_operation(&pod, at(1)).unwrap();
+    assert!(matches!(stop, Operation::StopPodSandbox(_)));
+    worker.record(&pod, stop.succeeded(""), at(1)).unwrap();
     assert_eq!(worker.next_operation(&pod, at(1)), None);
     assert_eq!(worker.kind(), SyncKind::Terminating);
     assert_eq!(worker.next_sync(), NextSync::At(at(11), NextSyncReason::Retry));
@@ -341,11 +341,11 @@ fn containers_that_cannot_be_stopped_are_tried_again_before_the_pod_ends() {
 fn messages_of_ended_containers_are_cut_to_their_share() {
     let pod = pod("Always");
     let mut worker = PodWorker::default();
-    let long = instance(InstanceState::Exited(Exit {
+    let long = instance(InstanceState::Exited(with!(Exit {
         exit_code: 1,
         message: "é".repeat(12_288).into(),
         ..Exit::default()
-    }));
+    })));
     worker.sync(&pod, &observed(&pod, &[("i1", long)]), at(1));
     let terminated = worker.status().init_container_statuses[0].state.terminated.clone();
     // 12,288 bytes for three containers, and no half of a character.
@@ -414,4 +414,76 @@ fn a_runtime_that_cannot_be_asked_decides_nothing() {
     assert_eq!(error, SyncPodError::Observe(SimError::Unavailable));
     assert_eq!(node.worker, before);
     assert_eq!(node.runtime.take_calls(), []);
+}
+
+#[test]
+fn a_worker_that_is_saved_in_the_middle_of_a_sync_is_the_same_and_asks_to_be_synced() {
+    let pod = pod("Always");
+    let mut worker = PodWorker::default();
+    worker.sync(&pod, &Observation::new(), BEGIN);
+    while let Some(operation) = worker.next_operation(&pod, BEGIN) {
+        let saved = serde_json::to_string(&worker).unwrap();
+        let loaded: PodWorker = serde_json::from_str(&saved).unwrap();
+        assert_eq!(loaded, worker);
+        assert_eq!(loaded.next_sync(), NextSync::Now);
+        worker.record(&pod, operation.succeeded("fake://1"), BEGIN).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_in_a_format_that_is_not_known_is_refused_by_its_number() {
+    let mut saved = serde_json::to_value(PodWorker::default()).unwrap();
+    saved["format"] = json!(7);
+    let error = serde_json::from_value::<PodWorker>(saved.clone()).unwrap_err();
+    let expected = "a pod worker in format 7 cannot be read: this version reads format 1";
+    assert_eq!(error.to_string(), expected);
+    saved.as_object_mut().unwrap().remove("format");
+    let error = serde_json::from_value::<PodWorker>(saved).unwrap_err();
+    assert_eq!(error.to_string(), "missing field `format`");
+}
+
+#[test]
+fn a_sync_gives_what_it_did() {
+    let pod = pod("Always");
+    let mut runtime = SimRuntime::new(&pod, &Scenario::default());
+    let mut worker = PodWorker::default();
+    let first = sync_pod(&mut worker, &pod, &mut runtime).unwrap();
+    let i1 = pod.init_containers().next().unwrap();
+    assert!(first.sandbox_created && first.changed());
+    assert_eq!((first.created(), first.started()), (&[i1][..], &[i1][..]));
+    assert!(first.stopped().is_empty() && first.failed == 0);
+    // Nothing has happened since.
+    let second = sync_pod(&mut worker, &pod, &mut runtime).unwrap();
+    assert_eq!((second.changed(), second), (false, SyncSummary::default()));
+}
+
+#[test]
+fn a_compiled_pod_is_the_same_when_it_is_written_and_read() {
+    let mut gates = FeatureGates::default();
+    gates.set_bug(KnownBug::ALL[0], !gates.has_bug(KnownBug::ALL[0]));
+    gates.set(Feature::KubeletEnsureSecretPulledImages, false).unwrap();
+    let mut extensions = Extensions::default();
+    extensions.ignore_init_failure = true;
+    let manifest = serde_json::from_value(json!({
+        "metadata": {"name": "web"}, "spec": spec("OnFailure"),
+    }))
+    .unwrap();
+    let pod = PodSpec::compile(&manifest, gates).unwrap().with_extensions(extensions);
+    let app = pod.app_containers().next().unwrap();
+    for pod in [pod.with_image(app, "a:2"), pod] {
+        let written = serde_json::to_string(&pod).unwrap();
+        assert_eq!(serde_json::from_str::<PodSpec>(&written).unwrap(), pod);
+    }
+}
+
+#[test]
+fn a_compiled_pod_knows_its_amounts() {
+    let manifest = serde_json::from_value(json!({
+        "metadata": {"name": "web"},
+        "spec": {"containers": [{"name": "a", "image": "a:1", "resources": {"limits": {"cpu": 1}}}]},
+    }))
+    .unwrap();
+    let pod = PodSpec::compile(&manifest, FeatureGates::default()).unwrap();
+    let requests = pod.resources().unwrap().requests(&PodResourcesOptions::default());
+    assert_eq!(requests.to_string(), "cpu: 1");
 }

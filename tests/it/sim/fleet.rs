@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use harness::with;
 use podinit::kubectl::StatusColumn;
 use podinit::sim::fleet::{
     Distribution, Ends, Fleet, FleetSummary, PodScript, Random, StatusTally, Workload,
@@ -78,10 +79,10 @@ fn of_timeline(pod: &PodSpec, timeline: &Timeline, horizon: Duration) -> Facts {
         statuses,
         restarts: all.map(|status| u64::try_from(status.restart_count).unwrap()).sum(),
         end: match timeline.end {
-            End::Terminal => Ends { terminal: 1, ..Ends::default() },
-            End::Deleted => Ends { deleted: 1, ..Ends::default() },
-            End::Steady => Ends { steady: 1, ..Ends::default() },
-            _ => Ends { truncated: 1, ..Ends::default() },
+            End::Terminal => with!(Ends { terminal: 1, ..Ends::default() }),
+            End::Deleted => with!(Ends { deleted: 1, ..Ends::default() }),
+            End::Steady => with!(Ends { steady: 1, ..Ends::default() }),
+            _ => with!(Ends { truncated: 1, ..Ends::default() }),
         },
     }
 }

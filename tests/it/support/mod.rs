@@ -4,6 +4,7 @@ pub mod waiting;
 
 use std::time::Duration;
 
+use harness::with;
 use k8s_openapi::api::core::v1;
 use podinit::admission::defaults;
 use podinit::event::Event;
@@ -77,38 +78,39 @@ pub fn exited(exit_code: i32) -> ContainerInstance {
 }
 
 pub fn exited_because(exit_code: i32, reason: &str) -> ContainerInstance {
-    instance(InstanceState::Exited(Exit {
+    instance(InstanceState::Exited(with!(Exit {
         exit_code,
         reason: reason.into(),
         finished_at: Some(BEGIN),
         ..Exit::default()
-    }))
+    })))
 }
 
 pub fn with_startup_probe(result: ProbeResult) -> ContainerInstance {
-    ContainerInstance { startup_probe: Some(result), ..running() }
+    with!(ContainerInstance { startup_probe: Some(result), ..running() })
 }
 
 /// Which restart it was.
 pub fn restarted(times: u32, instance: ContainerInstance) -> ContainerInstance {
-    ContainerInstance { restart_count: times, ..instance }
+    with!(ContainerInstance { restart_count: times, ..instance })
 }
 
 /// In the sandbox before the one that is ready now.
 pub fn in_earlier_sandbox(instance: ContainerInstance) -> ContainerInstance {
-    ContainerInstance { sandbox_id: "earlier".into(), ..instance }
+    with!(ContainerInstance { sandbox_id: "earlier".into(), ..instance })
 }
 
 /// What is observed in one ready sandbox: the newest instance of each container named.
 pub fn observed(pod: &PodSpec, instances: &[(&str, ContainerInstance)]) -> Observation {
     let mut observation = Observation::new();
-    observation.push_sandbox(Sandbox {
+    observation.push_sandbox(with!(Sandbox {
         id: "sandbox".into(),
         ready: true,
         attempt: 0,
         has_ip: true,
         host_network: false,
-    });
+        ..Sandbox::default()
+    }));
     for (name, instance) in instances {
         observation.push_named(pod, name, instance.clone());
     }
@@ -118,13 +120,14 @@ pub fn observed(pod: &PodSpec, instances: &[(&str, ContainerInstance)]) -> Obser
 /// The same in a sandbox that is no longer ready.
 pub fn observed_after_loss(pod: &PodSpec, instances: &[(&str, ContainerInstance)]) -> Observation {
     let mut observation = Observation::new();
-    observation.push_sandbox(Sandbox {
+    observation.push_sandbox(with!(Sandbox {
         id: "sandbox".into(),
         ready: false,
         attempt: 0,
         has_ip: true,
         host_network: false,
-    });
+        ..Sandbox::default()
+    }));
     for (name, instance) in instances {
         observation.push_named(pod, name, instance.clone());
     }
@@ -157,17 +160,12 @@ impl Before {
 
 /// The status that the kubelet makes of it.
 pub fn status(pod: &PodSpec, observation: &Observation, before: &Before) -> PodStatus {
-    let inputs = StatusInputs {
-        pod,
-        observation,
-        earlier: &before.status,
-        api: &before.status,
-        start_failures: &before.start_failures,
+    let inputs = with!(StatusInputs {
         deletion_requested: before.deletion_requested,
         pod_is_terminal: before.pod_is_terminal,
-        probe_workers_made: true,
         kubelet_started_at: before.kubelet_started_at,
-    };
+        ..StatusInputs::new(pod, observation, &before.status, &before.start_failures)
+    });
     generate_pod_status(&inputs, None)
 }
 

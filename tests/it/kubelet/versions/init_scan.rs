@@ -4,6 +4,7 @@
 //! a failed init container wherever it stands; the other, newer one goes by the last one that has a
 //! record.
 
+use harness::with;
 use podinit::KubernetesVersion::*;
 use podinit::observation::{ContainerInstance, ProbeResult, Sandbox};
 use podinit::version::KnownBug;
@@ -76,17 +77,19 @@ fn in_sandboxes(
 ) -> Vec<String> {
     let mut observation = Observation::new();
     for (id, is_ready, attempt) in [("new", true, 1), ("old", false, 0)] {
-        observation.push_sandbox(Sandbox {
+        observation.push_sandbox(with!(Sandbox {
             id: id.into(),
             ready: is_ready,
             attempt,
             has_ip: true,
             host_network: false,
-        });
+            ..Sandbox::default()
+        }));
     }
     for (sandbox, instances) in [("new", ready), ("old", lost)] {
         for (name, instance) in instances {
-            let instance = ContainerInstance { sandbox_id: sandbox.into(), ..instance.clone() };
+            let instance =
+                with!(ContainerInstance { sandbox_id: sandbox.into(), ..instance.clone() });
             observation.push_named(pod, name, instance);
         }
     }
@@ -273,7 +276,7 @@ fn an_init_container_in_unknown_state_is_killed_and_started_again_or_ends_the_po
 #[test]
 fn a_deleted_pod_ends_at_a_failed_init_container_since_rules_are_asked() {
     let spec = two_and_app("Always");
-    let context = ActionContext { deletion_requested: true, ..ActionContext::default() };
+    let context = with!(ActionContext { deletion_requested: true, ..ActionContext::default() });
     for version in ALL {
         let pod = web_in(version, &spec);
         let observation = observed(&pod, &[("i1", exited(1))]);
@@ -295,7 +298,7 @@ fn a_restart_in_place_comes_before_everything_else_with_its_gate() {
             ],
         }],
     });
-    let context = ActionContext { restart_all_containers: true, ..ActionContext::default() };
+    let context = with!(ActionContext { restart_all_containers: true, ..ActionContext::default() });
     for version in [V1_34, V1_35, V1_36, V1_37] {
         let pod = web_in(version, &spec);
         let observation = observed(&pod, &[("i1", exited(0)), ("a", exited(88))]);
