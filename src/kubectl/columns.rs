@@ -14,7 +14,7 @@ use crate::version::Change;
 ///
 /// Making and printing them allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "made by callers, too")]
 pub struct Columns {
     /// How many containers are ready.
     pub ready: Ready,
@@ -32,7 +32,7 @@ impl fmt::Display for Columns {
 
 /// The READY column: `1/2`. Restartable init containers count on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "made by callers, too")]
 pub struct Ready {
     /// Containers that are ready.
     pub ready: usize,

@@ -114,7 +114,7 @@ impl From<String> for BadValue {
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "made by callers, too")]
 pub struct FieldError {
     /// What is wrong.
     pub error_type: ErrorType,
