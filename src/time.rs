@@ -180,6 +180,15 @@ impl TryFrom<jiff::Timestamp> for Timestamp {
     }
 }
 
+impl Timestamp {
+    /// A time of the API; one outside of the range is the nearest end of it, as Go's spans of time end
+    /// where theirs do.
+    pub(crate) fn clamped(time: jiff::Timestamp) -> Self {
+        let nanos = time.as_nanosecond();
+        Self(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
 impl TryFrom<&Time> for Timestamp {
     type Error = TimestampRangeError;
     fn try_from(time: &Time) -> Result<Self, Self::Error> {

@@ -2,13 +2,14 @@
 
 use core::fmt;
 
+use k8s_openapi::api::core::v1;
 use smol_str::SmolStr;
 
 use super::duration::HumanDuration;
 use crate::pod::{ContainerIndex, PodSpec};
 use crate::status::{ContainerState, ContainerStatus, PodStatus, condition_type};
 use crate::time::Timestamp;
-use crate::version::Change;
+use crate::version::{Change, Feature, FeatureGates};
 
 /// The three columns that say how a pod is. Prints them with a space between.
 ///
@@ -154,11 +155,119 @@ pub fn columns(
     deletion_timestamp: Option<Timestamp>,
     now: Timestamp,
 ) -> Columns {
+    columns_as(pod, status, status.phase.as_str(), deletion_timestamp.is_some(), now)
+}
+
+/// The columns of any pod that the API can hold, also of one that is not valid: with two containers of
+/// one name, a phase that nobody knows, times before 1677.
+///
+/// ```
+/// use podinit::{FeatureGates, Timestamp, kubectl};
+///
+/// let pod = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "web"},
+///     "spec": {"containers": [{"name": "a"}, {"name": "a"}]},
+///     "status": {"phase": "Napping"},
+/// }))?;
+/// let columns = kubectl::columns_of(&pod, FeatureGates::default(), Timestamp::from_secs(0));
+/// assert_eq!(columns.to_string(), "0/2 Napping 0");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn columns_of(pod: &v1::Pod, gates: FeatureGates, now: Timestamp) -> Columns {
+    let (no_spec, no_status) = (v1::PodSpec::default(), v1::PodStatus::default());
+    let declared = Declared { spec: pod.spec.as_ref().unwrap_or(&no_spec), gates };
+    let api = pod.status.as_ref().unwrap_or(&no_status);
+    let status = PodStatus::printed(api);
+    let phase = api.phase.as_deref().unwrap_or("Pending");
+    columns_as(&declared, &status, phase, pod.metadata.deletion_timestamp.is_some(), now)
+}
+
+/// What the columns ask of a pod's spec.
+trait Printed {
+    fn gates(&self) -> FeatureGates;
+    fn init_containers(&self) -> usize;
+    /// App containers and restartable init containers.
+    fn countable_containers(&self) -> usize;
+    fn is_sidecar(&self, position: usize, name: &str) -> bool;
+}
+
+impl Printed for PodSpec {
+    fn gates(&self) -> FeatureGates {
+        Self::gates(self)
+    }
+
+    fn init_containers(&self) -> usize {
+        Self::init_containers(self).len()
+    }
+
+    fn countable_containers(&self) -> usize {
+        let is_sidecar =
+            |index: &ContainerIndex| self.container(*index).is_restartable_init_container();
+        let sidecars = match self.has_restartable_init_container() {
+            true => Self::init_containers(self).filter(is_sidecar).count(),
+            false => 0,
+        };
+        self.app_containers().len() + sidecars
+    }
+
+    /// Statuses stand in the order of the spec, so that the name is rarely searched for.
+    fn is_sidecar(&self, position: usize, name: &str) -> bool {
+        let is_named = |index: &ContainerIndex| self.container(*index).name() == name;
+        Self::init_containers(self)
+            .nth(position)
+            .filter(is_named)
+            .or_else(|| Self::init_containers(self).find(is_named))
+            .is_some_and(|index| self.container(index).is_restartable_init_container())
+    }
+}
+
+/// A spec as the API has it.
+struct Declared<'a> {
+    spec: &'a v1::PodSpec,
+    gates: FeatureGates,
+}
+
+impl Declared<'_> {
+    fn is_restartable(&self, container: &v1::Container) -> bool {
+        self.gates.enabled(Feature::SidecarContainers)
+            && container.restart_policy.as_deref() == Some("Always")
+    }
+}
+
+impl Printed for Declared<'_> {
+    fn gates(&self) -> FeatureGates {
+        self.gates
+    }
+
+    fn init_containers(&self) -> usize {
+        self.spec.init_containers.as_deref().unwrap_or_default().len()
+    }
+
+    fn countable_containers(&self) -> usize {
+        let init = self.spec.init_containers.iter().flatten();
+        self.spec.containers.len() + init.filter(|container| self.is_restartable(container)).count()
+    }
+
+    /// Of two containers with one name, the last counts.
+    fn is_sidecar(&self, _position: usize, name: &str) -> bool {
+        let init = self.spec.init_containers.as_deref().unwrap_or_default();
+        let found = init.iter().rev().find(|container| container.name == name);
+        found.is_some_and(|container| self.is_restartable(container))
+    }
+}
+
+fn columns_as(
+    pod: &impl Printed,
+    status: &PodStatus,
+    phase: &str,
+    is_deleted: bool,
+    now: Timestamp,
+) -> Columns {
     let init = init_column(pod, &status.init_container_statuses);
     let mut ready = init.ready_sidecars;
     let mut restarts = init.restarts;
     let initializing = init.status.is_some();
-    let mut column = init.status.unwrap_or_else(|| pod_word(status));
+    let mut column = init.status.unwrap_or_else(|| pod_word(status, phase));
 
     // The latest word is the apps' as soon as the pod has once been initialised.
     if !initializing || status.is_condition_true(condition_type::INITIALIZED) {
@@ -180,7 +289,7 @@ pub fn columns(
         }
     }
 
-    if deletion_timestamp.is_some() {
+    if is_deleted {
         if status.reason == "NodeLost" {
             column = StatusColumn::word("Unknown");
         } else if !status.phase.is_terminal()
@@ -191,24 +300,14 @@ pub fn columns(
     }
 
     Columns {
-        ready: Ready { ready, total: countable_containers(pod) },
+        ready: Ready { ready, total: pod.countable_containers() },
         status: column,
         restarts: restarts.at(now),
     }
 }
 
-/// App containers and restartable init containers.
-fn countable_containers(pod: &PodSpec) -> usize {
-    let sidecars = if pod.has_restartable_init_container() {
-        pod.init_containers().filter(|i| pod.container(*i).is_restartable_init_container()).count()
-    } else {
-        0
-    };
-    pod.app_containers().len() + sidecars
-}
-
 /// What is said of the pod as a whole: phase, reason, scheduling gates.
-fn pod_word(status: &PodStatus) -> StatusColumn {
+fn pod_word(status: &PodStatus, phase: &str) -> StatusColumn {
     let gated = status.conditions.iter().any(|condition| {
         condition.condition_type == condition_type::POD_SCHEDULED
             && condition.reason == "SchedulingGated"
@@ -218,7 +317,7 @@ fn pod_word(status: &PodStatus) -> StatusColumn {
     } else if !status.reason.is_empty() {
         StatusColumn::Word(status.reason.clone())
     } else {
-        StatusColumn::word(status.phase.as_str())
+        StatusColumn::Word(phase.into())
     }
 }
 
@@ -263,10 +362,10 @@ struct InitColumn {
 
 /// Looks at init containers in order and stops at the first that is neither done nor a started
 /// sidecar: those behind it count nowhere.
-fn init_column(pod: &PodSpec, statuses: &[ContainerStatus]) -> InitColumn {
+fn init_column(pod: &impl Printed, statuses: &[ContainerStatus]) -> InitColumn {
     let mut column = InitColumn::default();
     for (position, container) in statuses.iter().enumerate() {
-        let sidecar = is_sidecar(pod, position, &container.name);
+        let sidecar = pod.is_sidecar(position, &container.name);
         column.restarts.add(container);
         if sidecar {
             column.sidecar_restarts.add(container);
@@ -277,22 +376,12 @@ fn init_column(pod: &PodSpec, statuses: &[ContainerStatus]) -> InitColumn {
                 column.ready_sidecars += usize::from(container.ready);
             }
             state => {
-                column.status = Some(unfinished(state, position, pod.init_containers().len()));
+                column.status = Some(unfinished(state, position, pod.init_containers()));
                 break;
             }
         }
     }
     column
-}
-
-/// Statuses stand in the order of the spec, so that the name is rarely searched for.
-fn is_sidecar(pod: &PodSpec, position: usize, name: &str) -> bool {
-    let is_named = |index: &ContainerIndex| pod.container(*index).name() == name;
-    pod.init_containers()
-        .nth(position)
-        .filter(is_named)
-        .or_else(|| pod.init_containers().find(is_named))
-        .is_some_and(|index| pod.container(index).is_restartable_init_container())
 }
 
 /// What an init container says that holds up the initialisation.

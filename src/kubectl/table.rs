@@ -1,10 +1,17 @@
 //! Text in aligned columns, as Go's `text/tabwriter` aligns it.
 
-use alloc::string::String;
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::columns::Columns;
+use k8s_openapi::api::core::v1;
+
+use super::columns::{Columns, columns_of};
 use super::duration::HumanDuration;
+use super::events::first_line;
+use super::wide::wide_columns;
+use crate::time::Timestamp;
+use crate::version::FeatureGates;
 
 /// One pod of [`pod_table`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +49,69 @@ pub fn pod_table<'a>(pods: impl IntoIterator<Item = PodRow<'a>>) -> String {
         push_escaped(&mut text, &line);
     }
     Layout::TABLE.align(&text)
+}
+
+/// The table that `kubectl get pods --output wide` prints: one line for each pod, whatever
+/// the API holds of it.
+///
+/// ```
+/// use podinit::{FeatureGates, Timestamp, kubectl};
+///
+/// let pod = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "web", "creationTimestamp": "1970-01-01T00:00:00Z"},
+///     "spec": {"containers": [{"name": "a"}], "nodeName": "n1"},
+///     "status": {"phase": "Running", "podIP": "10.0.0.1"},
+/// }))?;
+/// let table = kubectl::wide_pod_table([&pod], FeatureGates::default(), Timestamp::from_secs(5));
+/// assert_eq!(table, "\
+/// NAME   READY   STATUS    RESTARTS   AGE   IP         NODE   NOMINATED NODE   READINESS GATES
+/// web    0/1     Running   0          5s    10.0.0.1   n1     <none>           <none>
+/// ");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn wide_pod_table<'a>(
+    pods: impl IntoIterator<Item = &'a v1::Pod>,
+    gates: FeatureGates,
+    now: Timestamp,
+) -> String {
+    let mut text = String::from(
+        "NAME\tREADY\tSTATUS\tRESTARTS\tAGE\tIP\tNODE\tNOMINATED NODE\tREADINESS GATES\n",
+    );
+    for pod in pods {
+        let Columns { ready, status, restarts } = columns_of(pod, gates, now);
+        let age = age_of(pod, now).map_or_else(|| "<unknown>".to_owned(), |age| age.to_string());
+        let wide = wide_columns(pod);
+        let none = |text: Option<&str>| text.unwrap_or("<none>").to_owned();
+        let cells = [
+            pod.metadata.name.clone().unwrap_or_default(),
+            ready.to_string(),
+            status.to_string(),
+            restarts.to_string(),
+            age,
+            none(wide.ip),
+            none(wide.node),
+            none(wide.nominated_node),
+            wide.readiness_gates.map_or_else(|| none(None), |gates| gates.to_string()),
+        ];
+        let cells: Vec<String> = cells.iter().map(|cell| first_line(cell)).collect();
+        push_escaped(&mut text, &cells.join("\t"));
+        text.push('\n');
+    }
+    Layout::TABLE.align(&text)
+}
+
+/// The column AGE of a pod; `None`: `<unknown>`, for the pod has no creation time.
+pub fn age_of(pod: &v1::Pod, now: Timestamp) -> Option<HumanDuration> {
+    let created = pod.metadata.creation_timestamp.as_ref()?;
+    Some(HumanDuration::between(Timestamp::clamped(created.0), now))
+}
+
+/// The column LABELS of `kubectl get pods --show-labels` (`labels.FormatLabels`).
+pub fn labels_column(pod: &v1::Pod) -> String {
+    let labels = pod.metadata.labels.iter().flatten();
+    let labels: Vec<String> =
+        labels.map(|(name, value)| alloc::format!("{name}={value}")).collect();
+    if labels.is_empty() { "<none>".to_owned() } else { labels.join(",") }
 }
 
 /// How a table is set.

@@ -83,6 +83,50 @@ impl TryFrom<&v1::PodStatus> for PodStatus {
     }
 }
 
+impl PodStatus {
+    /// A status of the API as far as its columns are concerned, whatever it is: words that are not known
+    /// are Unknown, and times end where a [`Timestamp`] does.
+    pub(crate) fn printed(status: &v1::PodStatus) -> Self {
+        let mut readable = status.clone();
+        readable.phase = readable.phase.filter(|word| phase(Some(word)).is_ok());
+        readable.start_time = None;
+        for condition in readable.conditions.iter_mut().flatten() {
+            if !matches!(condition.status.as_str(), "True" | "False") {
+                condition.status = "Unknown".to_owned();
+            }
+            (condition.last_transition_time, condition.last_probe_time) = (None, None);
+        }
+        let lists = [
+            &mut readable.init_container_statuses,
+            &mut readable.container_statuses,
+            &mut readable.ephemeral_container_statuses,
+        ];
+        for container in lists.into_iter().flatten().flatten() {
+            for state in [&mut container.state, &mut container.last_state].into_iter().flatten() {
+                if let Some(running) = &mut state.running {
+                    clamp(&mut running.started_at);
+                }
+                if let Some(terminated) = &mut state.terminated {
+                    clamp(&mut terminated.started_at);
+                    clamp(&mut terminated.finished_at);
+                }
+            }
+        }
+        // Nothing is left that could be refused.
+        let mut printed = Self::try_from(&readable).unwrap_or_default();
+        if status.phase.is_some() && readable.phase.is_none() {
+            printed.phase = PodPhase::Unknown;
+        }
+        printed
+    }
+}
+
+fn clamp(time: &mut Option<Time>) {
+    if let Some(time) = time {
+        *time = Timestamp::clamped(time.0).into();
+    }
+}
+
 fn phase(phase: Option<&str>) -> Result<PodPhase, StatusError> {
     Ok(match phase {
         None | Some("" | "Pending") => PodPhase::Pending,

@@ -167,6 +167,8 @@ changes! {
         "Created and Started no longer name the container";
     V1_35 Events PulledSaysImageCanBeAccessed [] Gate(Feature::KubeletEnsureSecretPulledImages, true):
         "Pulled says that the image can be accessed";
+    V1_35 Printer DescribeTellsFieldOfEvents [] Version:
+        "kubectl describe tells in front of an event which container it is about";
     V1_35 Printer FailedShowsBehindCompleted [] Version:
         "a container that has failed shows behind one that has completed";
     V1_35 Validation RestartRulesNeedPolicy [] Version:
@@ -205,6 +207,8 @@ changes! {
         "the cgroup of a Burstable pod is bounded only if each container has a limit of its own";
     V1_37 Resources NothingLeftCountsAsZero [] Version:
         "what containers request beyond the pod-level memory request no longer raises their oom_score_adj";
+    V1_37 Printer ProbeThresholdsHaveTheirNames [] Version:
+        "kubectl describe names the thresholds of a probe as the API does";
     V1_37 Resources MemoryQosByDefault [140007] Gate(Feature::MemoryQoS, true):
         "memory of containers is protected and throttled in cgroup v2 by default";
 }

@@ -97,9 +97,9 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "update", replay: update::replay, left_out: update::LEFT_OUT },
     Family { name: "termination", replay: termination::replay, left_out: &[] },
     Family { name: "accounting", replay: accounting::replay, left_out: accounting::LEFT_OUT },
-    Family { name: "get", replay: kubectl::get, left_out: kubectl::LEFT_OUT_OF_GET },
-    Family { name: "describe", replay: kubectl::describe, left_out: kubectl::LEFT_OUT_OF_DESCRIBE },
-    Family { name: "events", replay: kubectl::events, left_out: kubectl::LEFT_OUT_OF_EVENTS },
+    Family { name: "get", replay: kubectl::get, left_out: &[] },
+    Family { name: "describe", replay: kubectl::describe, left_out: &[] },
+    Family { name: "events", replay: kubectl::events, left_out: &[] },
     Family {
         name: "durations",
         replay: kubectl::durations,

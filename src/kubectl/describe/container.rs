@@ -5,6 +5,7 @@ use core::fmt;
 
 use k8s_openapi::api::core::v1;
 
+use super::go::Quoted;
 use super::probe::DescribedProbe;
 use super::{Rfc1123, Sections, env};
 
@@ -34,7 +35,8 @@ pub(super) fn describe_containers(
         ];
         for (title, probe) in probes {
             if let Some(probe) = probe {
-                out.line(2, format_args!("{title}:\t{}", DescribedProbe(probe)));
+                let version = out.version;
+                out.line(2, format_args!("{title}:\t{}", DescribedProbe { probe, version }));
             }
         }
         env::environment_from(out, container);
@@ -101,7 +103,7 @@ impl<F: Fn(&v1::ContainerPort) -> i32> fmt::Display for Ports<'_, F> {
         }
         for (position, port) in self.declared.iter().enumerate() {
             let separator = if position == 0 { "" } else { ", " };
-            let protocol = port.protocol.as_deref().unwrap_or("TCP");
+            let protocol = port.protocol.as_deref().unwrap_or_default();
             write!(f, "{separator}{}/{protocol}", (self.number)(port))?;
             if let Some(name) = port.name.as_deref().filter(|name| !name.is_empty()) {
                 write!(f, " ({name})")?;
@@ -171,7 +173,10 @@ fn mounts(out: &mut Sections, container: &v1::Container) {
         let access = if mount.read_only == Some(true) { "ro" } else { "rw" };
         match mount.sub_path.as_deref().unwrap_or_default() {
             "" => out.line(3, format_args!("{path} from {name} ({access})")),
-            sub => out.line(3, format_args!("{path} from {name} ({access},path={sub:?})")),
+            sub => {
+                let sub = Quoted(sub);
+                out.line(3, format_args!("{path} from {name} ({access},path={sub})"));
+            }
         }
     }
     let mut devices: Vec<_> = container.volume_devices.iter().flatten().collect();

@@ -65,7 +65,7 @@ fn from_source(
         out.line(3, format_args!("{name}:\t<set to the key '{key}' {of}>\tOptional: {optional}"));
     };
     if let Some(field) = &source.field_ref {
-        let version = field.api_version.as_deref().unwrap_or("v1");
+        let version = field.api_version.as_deref().unwrap_or_default();
         let path = &field.field_path;
         let value = pod_field(pod, path);
         out.line(3, format_args!("{name}:\t{value} ({version}:{path})"));

@@ -2,36 +2,38 @@
 
 mod container;
 mod env;
+mod go;
+mod placement;
 mod probe;
+mod volumes;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::duration::HumanDuration;
-use super::events::describe_events;
+use super::events::{self, since};
 use super::table::{Layout, push_escaped};
+use crate::admission::admit;
 use crate::event::EventRecord;
 use crate::resources::{self, PodResources};
 use crate::time::Timestamp;
-use crate::version::FeatureGates;
+use crate::version::{FeatureGates, KubernetesVersion};
 
-/// What `kubectl describe pod` prints of a pod and its status at `now` (`describePod` in
-/// `k8s.io/kubectl/pkg/describe`, 1.36), as far as containers and their lives are concerned.
+/// What `kubectl describe pod` prints of a pod and its status at `now`, with the events that the kubelet
+/// has recorded (`describePod` in `k8s.io/kubectl/pkg/describe`).
 ///
-/// Left out are service account, annotations, controller, volumes, node selectors, tolerations and
-/// topology spread constraints, which do not bear on them. Quantities are printed as the pod has
-/// them: the API gives them in canonical form. Times are in UTC, where kubectl takes the zone of
-/// its machine. Fields that the API defaults and this text shows are shown with their defaults.
-/// Neither the restart policy of a container nor its rules are shown, so that a restartable init
-/// container looks like any other one: so it is with kubectl.
+/// The pod can be a manifest: the defaults of the API are filled in. Quantities are printed as the pod has
+/// them: the API gives them in canonical form. Times are in UTC, where kubectl takes the zone of its
+/// machine. Neither the restart policy of a container nor its rules are shown, so that
+/// a restartable init container looks like any other one: so it is with kubectl.
 ///
 /// With `events`, the table of them closes the text; `None` leaves it out, as
-/// `--show-events=false` does.
+/// `--show-events=false` does. It is the text of kubectl 1.36; [`describe_of`] takes events of the API
+/// and other versions.
 ///
 /// ```
 /// use k8s_openapi::api::core::v1;
@@ -43,16 +45,58 @@ use crate::version::FeatureGates;
 ///     "status": {"phase": "Pending"},
 /// }))?;
 /// let text = kubectl::describe(&pod, None, Timestamp::from_secs(0));
-/// assert!(text.starts_with("Name:       web\nNamespace:  shop\n"), "{text}");
+/// assert!(text.starts_with("Name:         web\nNamespace:    shop\n"), "{text}");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn describe(pod: &v1::Pod, events: Option<&[EventRecord]>, now: Timestamp) -> String {
+    let version = KubernetesVersion::default();
+    let mut stored = admit(pod, &version.feature_gates()).into_pod();
+    stored.metadata.namespace.get_or_insert_with(|| "default".into());
+    stored.status.get_or_insert_default().phase.get_or_insert_with(|| "Pending".into());
+    let spec = stored.spec.clone().unwrap_or_default();
+    let mut out = described(&stored, version, now);
+    if let Some(records) = events {
+        events::describe_events(&mut out.text, &events::told_of(&spec, records), version, now);
+    }
+    Layout::DESCRIBE.align(&out.text)
+}
+
+/// What `kubectl describe pod` of a version prints of any pod that the API can hold, an invalid one
+/// included, with the events that the API has of it.
+///
+/// ```
+/// use podinit::{KubernetesVersion, Timestamp, kubectl};
+///
+/// let pod = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "web", "namespace": "shop"},
+///     "spec": {"containers": [{"name": "a", "image": "a:1"}, {"name": "a", "image": "a:2"}]},
+/// }))?;
+/// let text =
+///     kubectl::describe_of(&pod, Some(&[]), KubernetesVersion::V1_37, Timestamp::from_secs(0));
+/// assert!(text.ends_with("Events:           <none>\n"), "{text}");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn describe_of(
+    pod: &v1::Pod,
+    events: Option<&[v1::Event]>,
+    version: KubernetesVersion,
+    now: Timestamp,
+) -> String {
+    let mut out = described(pod, version, now);
+    if let Some(list) = events {
+        let told: Vec<_> = list.iter().map(events::Told::of).collect();
+        events::describe_events(&mut out.text, &told, version, now);
+    }
+    Layout::DESCRIBE.align(&out.text)
+}
+
+/// All but the events.
+fn described(pod: &v1::Pod, version: KubernetesVersion, now: Timestamp) -> Sections {
     let (no_spec, no_status) = (v1::PodSpec::default(), v1::PodStatus::default());
     let spec = pod.spec.as_ref().unwrap_or(&no_spec);
     let status = pod.status.as_ref().unwrap_or(&no_status);
-    let mut out = Sections::default();
-
-    header(&mut out, pod, spec, status, now);
+    let mut out = Sections { text: String::new(), version, now };
+    header(&mut out, pod, spec, status);
     if let Some(resources) = &spec.resources {
         out.line(0, format_args!("Resources:"));
         out.resources(1, resources);
@@ -69,27 +113,29 @@ pub fn describe(pod: &v1::Pod, events: Option<&[EventRecord]>, now: Timestamp) -
     if let Some(list) = spec.ephemeral_containers.as_deref().filter(|list| !list.is_empty()) {
         out.line(0, format_args!("Ephemeral Containers:"));
         let statuses = status.ephemeral_container_statuses.as_deref().unwrap_or_default();
-        let list: alloc::vec::Vec<_> = list.iter().map(container::from_ephemeral).collect();
+        let list: Vec<_> = list.iter().map(container::from_ephemeral).collect();
         container::describe_containers(&mut out, pod, &list, statuses);
     }
     conditions(&mut out, spec, status);
+    volumes::describe_volumes(&mut out, spec.volumes.as_deref().unwrap_or_default());
     qos_class(&mut out, pod, status);
-    if let Some(records) = events {
-        describe_events(&mut out.text, spec, records, now);
+    placement::labels(&mut out, "Node-Selectors", spec.node_selector.as_ref());
+    placement::tolerations(&mut out, spec);
+    placement::topology_spread(&mut out, spec);
+    k8s_openapi::k8s_if_ge_1_36! {
+        if let Some(group) = &spec.scheduling_group {
+            out.line(0, format_args!("SchedulingGroup:"));
+            let name = group.pod_group_name.as_deref().unwrap_or_default();
+            out.line(1, format_args!("PodGroupName:\t{name}"));
+        }
     }
-    Layout::DESCRIBE.align(&out.text)
+    out
 }
 
-fn header(
-    out: &mut Sections,
-    pod: &v1::Pod,
-    spec: &v1::PodSpec,
-    status: &v1::PodStatus,
-    now: Timestamp,
-) {
+fn header(out: &mut Sections, pod: &v1::Pod, spec: &v1::PodSpec, status: &v1::PodStatus) {
     let metadata = &pod.metadata;
     out.line(0, format_args!("Name:\t{}", metadata.name.as_deref().unwrap_or_default()));
-    let namespace = metadata.namespace.as_deref().unwrap_or("default");
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
     out.line(0, format_args!("Namespace:\t{namespace}"));
     if let Some(priority) = spec.priority {
         out.line(0, format_args!("Priority:\t{priority}"));
@@ -103,6 +149,9 @@ fn header(
             out.line(0, format_args!("{name}:\t{class}"));
         }
     }
+    if let Some(account) = spec.service_account_name.as_deref().filter(|name| !name.is_empty()) {
+        out.line(0, format_args!("Service Account:\t{account}"));
+    }
     match spec.node_name.as_deref() {
         None | Some("") => out.line(0, format_args!("Node:\t<none>")),
         Some(node) => {
@@ -113,13 +162,14 @@ fn header(
     if let Some(time) = &status.start_time {
         out.line(0, format_args!("Start Time:\t{}", Rfc1123(Some(time))));
     }
-    labels(out, metadata.labels.as_ref());
-    let phase = status.phase.as_deref().unwrap_or("Pending");
+    placement::labels(out, "Labels", metadata.labels.as_ref());
+    placement::annotations(out, metadata.annotations.as_ref());
+    let phase = status.phase.as_deref().unwrap_or_default();
     match &metadata.deletion_timestamp {
         Some(deleted) if !matches!(phase, "Failed" | "Succeeded") => {
             out.line(
                 0,
-                format_args!("Status:\tTerminating (lasts {})", Since { then: deleted, now }),
+                format_args!("Status:\tTerminating (lasts {})", since(Some(deleted), out.now)),
             );
             if let Some(seconds) = metadata.deletion_grace_period_seconds {
                 out.line(0, format_args!("Termination Grace Period:\t{seconds}s"));
@@ -145,19 +195,9 @@ fn header(
             }
         }
     }
+    placement::controller(out, metadata);
     if let Some(node) = status.nominated_node_name.as_deref().filter(|node| !node.is_empty()) {
         out.line(0, format_args!("NominatedNodeName:\t{node}"));
-    }
-}
-
-fn labels(out: &mut Sections, labels: Option<&BTreeMap<String, String>>) {
-    let mut title = "Labels:";
-    for (name, value) in labels.into_iter().flatten() {
-        out.line(0, format_args!("{title}\t{name}={value}"));
-        title = "";
-    }
-    if !title.is_empty() {
-        out.line(0, format_args!("{title}\t<none>"));
     }
 }
 
@@ -196,9 +236,11 @@ fn conditions(out: &mut Sections, spec: &v1::PodSpec, status: &v1::PodStatus) {
 }
 
 /// Lines of text, their cells not yet aligned.
-#[derive(Default)]
 struct Sections {
     text: String,
+    /// Whose text it is.
+    version: KubernetesVersion,
+    now: Timestamp,
 }
 
 impl Sections {
@@ -247,21 +289,6 @@ impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         push_escaped(self.0, text);
         Ok(())
-    }
-}
-
-/// How long ago a time of the API was (`translateTimestampSince`).
-struct Since<'a> {
-    then: &'a Time,
-    now: Timestamp,
-}
-
-impl fmt::Display for Since<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Timestamp::try_from(self.then) {
-            Ok(then) => HumanDuration::between(then, self.now).fmt(f),
-            Err(_) => f.write_str("<unknown>"),
-        }
     }
 }
 

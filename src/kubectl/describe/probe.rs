@@ -5,13 +5,19 @@ use core::fmt;
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::version::{Change, KubernetesVersion};
+
 /// `http-get http://:8080/ready delay=0s timeout=1s period=10s #success=1 #failure=3`
 /// (`DescribeProbe`).
-pub(super) struct DescribedProbe<'a>(pub(super) &'a v1::Probe);
+pub(super) struct DescribedProbe<'a> {
+    pub(super) probe: &'a v1::Probe,
+    /// That of kubectl: from 1.37 it names the thresholds as the API does.
+    pub(super) version: KubernetesVersion,
+}
 
 impl fmt::Display for DescribedProbe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let probe = self.0;
+        let Self { probe, version } = *self;
         if let Some(exec) = &probe.exec {
             f.write_str("exec [")?;
             for (position, word) in exec.command.iter().flatten().enumerate() {
@@ -29,15 +35,19 @@ impl fmt::Display for DescribedProbe<'_> {
         } else {
             f.write_str("unknown")?;
         }
-        let or_default = |value: Option<i32>, default| value.filter(|v| *v != 0).unwrap_or(default);
+        let (success, failure) =
+            match version.feature_gates().has(Change::ProbeThresholdsHaveTheirNames) {
+                true => ("successThreshold", "failureThreshold"),
+                false => ("#success", "#failure"),
+            };
         write!(
             f,
-            " delay={}s timeout={}s period={}s #success={} #failure={}",
+            " delay={}s timeout={}s period={}s {success}={} {failure}={}",
             probe.initial_delay_seconds.unwrap_or(0),
-            or_default(probe.timeout_seconds, 1),
-            or_default(probe.period_seconds, 10),
-            or_default(probe.success_threshold, 1),
-            or_default(probe.failure_threshold, 3),
+            probe.timeout_seconds.unwrap_or(0),
+            probe.period_seconds.unwrap_or(0),
+            probe.success_threshold.unwrap_or(0),
+            probe.failure_threshold.unwrap_or(0),
         )
     }
 }
@@ -45,15 +55,19 @@ impl fmt::Display for DescribedProbe<'_> {
 /// The URL, put together as `url.URL.String` does.
 fn http_get(f: &mut fmt::Formatter<'_>, get: &v1::HTTPGetAction) -> fmt::Result {
     f.write_str("http-get ")?;
-    for c in get.scheme.as_deref().unwrap_or("HTTP").chars() {
+    let scheme = get.scheme.as_deref().unwrap_or_default();
+    for c in scheme.chars() {
         write!(f, "{}", c.to_ascii_lowercase())?;
+    }
+    if !scheme.is_empty() {
+        f.write_str(":")?;
     }
     let host = get.host.as_deref().unwrap_or_default();
     match host.contains(':') {
-        true => write!(f, "://[{host}]:{}", Port(&get.port))?,
-        false => write!(f, "://{host}:{}", Port(&get.port))?,
+        true => write!(f, "//[{host}]:{}", Port(&get.port))?,
+        false => write!(f, "//{host}:{}", Port(&get.port))?,
     }
-    let path = get.path.as_deref().unwrap_or("/");
+    let path = get.path.as_deref().unwrap_or_default();
     if !path.is_empty() && !path.starts_with('/') {
         f.write_str("/")?;
     }

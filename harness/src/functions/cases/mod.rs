@@ -2,6 +2,7 @@
 
 mod manifests;
 mod quantities;
+mod rare;
 mod resources;
 mod statuses;
 mod updates;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::manifests::spec;
+use super::rare;
 use crate::conformance::canonical;
 use crate::functions::json::{
     Json, just, list, map, mixed, named, number, object, one_of, truth, with,
@@ -203,7 +204,9 @@ fn bare_spec() -> Json {
 
 /// Family `get`.
 pub(in crate::functions) fn printed() -> Json {
-    object(vec![("pod", 100, pod(bare_spec())), ("now", 100, now())])
+    let odd = rare::odd(pod(bare_spec()));
+    let pods = mixed(vec![(4, pod(bare_spec())), (1, odd)]);
+    object(vec![("pod", 100, pods), ("now", 100, now())])
 }
 
 fn event() -> Json {
@@ -247,7 +250,14 @@ fn event() -> Json {
         ("count", 100, mixed(vec![(3, just(1)), (1, number(1..50))])),
         ("source", 100, just(json!({"component": "kubelet", "host": "node-1"}))),
     ]);
-    with(event, times.boxed())
+    with(with(event, times.boxed()), rare::rare_event(ago))
+        .prop_map(|mut event| {
+            if let Some(event) = event.as_object_mut() {
+                event.retain(|_, value| !value.is_null());
+            }
+            event
+        })
+        .boxed()
 }
 
 /// Events of one pod, under names of their own.
@@ -273,7 +283,11 @@ pub(super) fn stored(pod: Value) -> Value {
 
 /// Family `describe`. Events are about containers that the pod has.
 pub(in crate::functions) fn described() -> Json {
-    let pod = pod(spec()).prop_map(stored).boxed();
+    let rare = with(spec(), rare::rare_spec());
+    let metadata = with(metadata(), rare::rare_metadata());
+    let rare =
+        object(vec![("metadata", 100, metadata), ("spec", 100, rare), ("status", 100, status())]);
+    let pod = mixed(vec![(1, pod(spec())), (1, rare)]).prop_map(stored).boxed();
     object(vec![("pod", 100, pod), ("events", 100, events()), ("now", 100, now())])
         .prop_map(|mut case| {
             let has = |list: &str| case["pod"]["spec"][list].is_array();
