@@ -21,7 +21,7 @@ fn volume() -> Json {
     let fs = || ("fsType", 50, one_of(&["ext4", ""]));
     let monitors = || one_of(&[json!(["10.0.0.1:6789"]), json!(["a", "b"])]);
     let attributes = || map(&["path", "size", "z"], 50, &one_of(&["1", "a b", ""]));
-    let source = mixed(vec![
+    mixed(vec![
         of(
             "gcePersistentDisk",
             vec![("pdName", 100, text("disk")), ("partition", 40, number(0..4)), fs(), read_only()],
@@ -215,8 +215,7 @@ fn volume() -> Json {
         ),
         (1, just(json!({"emptyDir": {"sizeLimit": "0"}}))),
         (1, just(json!({"secret": {"secretName": "s", "optional": true}}))),
-    ]);
-    source
+    ])
 }
 
 fn annotations() -> Json {
