@@ -140,6 +140,17 @@ struct Pod {
     shown: Option<(PodStatus, Option<i64>)>,
     is_writing: bool,
     is_deleted: bool,
+    /// Its address is free again.
+    is_released: bool,
+}
+
+impl Pod {
+    fn release(&mut self, node: Option<&mut NodeShare>) {
+        if let Some(node) = node.filter(|_| !self.is_released) {
+            node.release(&self.life);
+            self.is_released = true;
+        }
+    }
 }
 
 type Watch = BoxStream<'static, Result<watcher::Event<v1::Pod>, watcher::Error>>;
@@ -171,6 +182,9 @@ impl Keeper {
         ranges: &BTreeMap<String, String>,
         commands: mpsc::Receiver<Command>,
     ) -> Result<Self, StartError> {
+        let clock = Clock::new(options.pace);
+        let mut habits = options.habits;
+        habits.settings.kubelet_started_at.get_or_insert(clock.now());
         let mut nodes = BTreeMap::new();
         for name in &options.nodes {
             let range = ranges.get(name).unwrap_or(&options.settings.pod_cidr);
@@ -191,9 +205,9 @@ impl Keeper {
             recorder: Recorder::new(&client),
             client,
             gates: version.feature_gates(),
-            habits: options.habits,
+            habits,
             scenarios: options.scenarios.clone(),
-            clock: Clock::new(options.pace),
+            clock,
             nodes,
             pods: HashMap::new(),
             queue: BTreeSet::new(),
@@ -267,6 +281,9 @@ impl Keeper {
                 uid.to_owned(),
                 grace_period_seconds,
             ));
+        }
+        if pod.life.is_over() {
+            pod.release(self.nodes.get_mut(&pod.node));
         }
         let due = pod.life.next_due();
         if due != pod.due {
@@ -371,8 +388,12 @@ impl Keeper {
             Ok(scenario) => (scenario, None),
             Err(complaint) => (None, Some(complaint)),
         };
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let is_released = matches!(phase, Some("Succeeded" | "Failed"));
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok());
-        if let Some((share, address)) = self.nodes.get_mut(&node).zip(address) {
+        if let Some((share, address)) =
+            self.nodes.get_mut(&node).zip(address).filter(|_| !is_released)
+        {
             share.addresses.reserve(address);
         }
         let mut life = match PodLife::new(pod, self.gates, &self.habits, scenario, now) {
@@ -382,7 +403,15 @@ impl Keeper {
         if let Some(complaint) = complaint {
             life.warn("InvalidScenario", complaint, now);
         }
-        let pod = Pod { life, node, due: None, shown: None, is_writing: false, is_deleted: false };
+        let pod = Pod {
+            life,
+            node,
+            due: None,
+            shown: None,
+            is_writing: false,
+            is_deleted: false,
+            is_released,
+        };
         self.pods.insert(uid.clone(), pod);
         self.settle(&uid);
     }
@@ -401,13 +430,11 @@ impl Keeper {
     }
 
     fn forget(&mut self, uid: &str) {
-        let Some(pod) = self.pods.remove(uid) else { return };
+        let Some(mut pod) = self.pods.remove(uid) else { return };
         if let Some(at) = pod.due {
             self.queue.remove(&(at, uid.to_owned()));
         }
-        if let Some(node) = self.nodes.get_mut(&pod.node) {
-            node.release(&pod.life);
-        }
+        pod.release(self.nodes.get_mut(&pod.node));
     }
 
     async fn carry_out(&mut self, command: Command) {

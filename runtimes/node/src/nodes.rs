@@ -157,7 +157,8 @@ impl Nodes {
                 {"type": "InternalIP", "address": self.settings.ip},
                 {"type": "Hostname", "address": name},
             ],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            // Nobody listens there; at the usual port it could be the kubelet of this machine.
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}},
             "nodeInfo": {
                 "kubeletVersion": version, "kubeProxyVersion": "",
                 "containerRuntimeVersion": concat!("podinit://", env!("CARGO_PKG_VERSION")),

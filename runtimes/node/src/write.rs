@@ -43,13 +43,18 @@ pub(crate) async fn write(pods: &Api<v1::Pod>, name: &str, uid: &str, what: Writ
     };
     match result {
         Ok(()) => Written::Done,
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Written::Gone,
+        Err(kube::Error::Api(status)) if is_gone(&status) => Written::Gone,
         Err(error) => {
             tracing::warn!(pod = name, uid, %error, "not written; trying again");
             tokio::time::sleep(RETRY).await;
             Written::Failed
         }
     }
+}
+
+/// There is no such object any more, or another one has its name; not a conflict with another writer.
+fn is_gone(status: &kube::core::Status) -> bool {
+    status.code == 404 || (status.code == 409 && status.message.contains("UID"))
 }
 
 fn with_uid(uid: &str, grace_period_seconds: Option<i64>) -> DeleteParams {

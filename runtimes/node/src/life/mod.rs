@@ -146,7 +146,8 @@ impl PodLife {
         let mut actions: Vec<Action> = std::mem::take(&mut scenario.actions);
         actions.sort_by_key(|action| action.at);
         behaviour::complete(&mut scenario, &pod, &spec, habits.commands);
-        let settings = WorkerSettings { kubelet_started_at: Some(now), ..habits.settings };
+        let kubelet_started_at = habits.settings.kubelet_started_at.or(Some(now));
+        let settings = WorkerSettings { kubelet_started_at, ..habits.settings };
         let status = pod.status.as_ref().map(PodStatus::try_from).and_then(Result::ok);
         let status = status.unwrap_or_default();
         let mut world = World::default();
