@@ -17,7 +17,7 @@
 //! let mut life = PodLife::new(pod, FeatureGates::default(), &Habits::default(), None, began)?;
 //! life.advance(&mut node, began + Duration::from_secs(10));
 //! assert_eq!(life.status().phase, PodPhase::Running);
-//! # Ok::<(), podinit::SpecError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod asking;
