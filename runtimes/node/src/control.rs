@@ -18,6 +18,12 @@ pub(crate) enum Command {
         exit_code: i32,
         done: oneshot::Sender<Result<(), String>>,
     },
+    Evict {
+        namespace: String,
+        pod: String,
+        message: String,
+        done: oneshot::Sender<Result<(), String>>,
+    },
     Pods {
         done: oneshot::Sender<usize>,
     },
@@ -77,6 +83,22 @@ impl Control {
         let (namespace, pod, container) =
             (namespace.to_owned(), pod.to_owned(), container.to_owned());
         let command = |done| Command::Fail { namespace, pod, container, exit_code, done };
+        self.ask(command).await?.map_err(ControlError::Refused)
+    }
+
+    /// Evicts a pod, as a kubelet does whose node is low on something.
+    ///
+    /// # Errors
+    /// If the nodes do not have it.
+    pub async fn evict(
+        &self,
+        namespace: &str,
+        pod: &str,
+        message: &str,
+    ) -> Result<(), ControlError> {
+        let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
+        let message = message.to_owned();
+        let command = |done| Command::Evict { namespace, pod, message, done };
         self.ask(command).await?.map_err(ControlError::Refused)
     }
 

@@ -1,7 +1,8 @@
 //! Kubernetes nodes without containers. Pods on them live as on a kubelet, with
 //! [`podinit`] deciding; what their containers would do is told by scenarios.
 //!
-//! [`Agent`] runs nodes, [`testing`] a whole cluster for tests, and [`life`] is one pod without I/O.
+//! [`Agent`] runs nodes, [`http`] lets others tell them what to do, [`testing`] is a whole cluster for
+//! tests, and [`life`] is one pod without I/O.
 //! The README says what can be expected of them.
 
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@ mod agent;
 mod clock;
 mod control;
 mod events;
+pub mod http;
 pub mod life;
 mod nodes;
 mod scenarios;

@@ -11,8 +11,10 @@ use clap::Parser;
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use podinit::KubernetesVersion;
 use podinit::scenario::GoDuration;
+use podinit_node::http::Server;
 use podinit_node::life::Habits;
-use podinit_node::{Agent, NodeSettings, Options, Pace, Scenarios};
+use podinit_node::{NodeSettings, Options, Pace, Scenarios};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -53,6 +55,12 @@ struct Arguments {
     /// How often the kubelet looks for containers that have started or ended
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     relist: GoDuration,
+    /// Time stands for containers, but for what `POST /step` steps it on
+    #[arg(long, requires = "control", conflicts_with = "speed")]
+    stepped: bool,
+    /// Listen here for what the README says of `--control`
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    control: Option<std::net::SocketAddr>,
     /// What happens to pods without the annotation podinit.dev/scenario
     #[arg(long, value_name = "FILE")]
     scenarios: Option<PathBuf>,
@@ -85,20 +93,33 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), String> {
     let client = client(arguments.kubeconfig.as_ref()).await?;
+    let listener = match arguments.control {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            Some(listener.map_err(|error| format!("--control {address}: {error}"))?)
+        }
+        None => None,
+    };
     let options = options(arguments)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let agent = tokio::select! {
-        agent = Agent::start(client, options) => agent.map_err(|error| error.to_string())?,
+    let server = tokio::select! {
+        server = Server::start(client, options) => server.map_err(|error| error.to_string())?,
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
+    let serve = async {
+        match listener {
+            Some(listener) => server.serve(listener).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        served = serve => served.map_err(|error| format!("--control: {error}"))?,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     tracing::info!("ending; what runs runs on, and is taken up again at the next start");
-    drop(agent);
     Ok(())
 }
 
@@ -136,7 +157,7 @@ fn options(arguments: Arguments) -> Result<Options, String> {
     }
     settings.ip = arguments.node_ip.to_string();
     settings.pod_cidr = arguments.pod_cidr;
-    options.pace = Pace::Times(arguments.speed);
+    options.pace = if arguments.stepped { Pace::Stepped } else { Pace::Times(arguments.speed) };
     let relist = arguments.relist.0;
     if relist > Duration::from_secs(60) {
         return Err("--relist: a minute at the most".to_owned());

@@ -73,12 +73,12 @@ impl Nodes {
 
     /// Registers all nodes, and gives the `podCIDR` of each that has one.
     pub(crate) async fn start(&self) -> Result<BTreeMap<String, String>, kube::Error> {
-        stream::iter(&self.names)
+        stream::iter(self.names.clone())
             .map(|name| async move {
                 if self.settings.register {
-                    self.register(name).await?;
+                    self.register(&name).await?;
                 }
-                self.renew_lease(name).await
+                self.renew_lease(&name).await
             })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()

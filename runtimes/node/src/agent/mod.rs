@@ -1,16 +1,17 @@
 //! The loop that keeps all pods of all nodes.
 
+mod commands;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use podinit::{FeatureGates, KubernetesVersion, PodStatus, Timestamp};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::{Clock, Pace};
@@ -436,64 +437,4 @@ impl Keeper {
         }
         pod.release(self.nodes.get_mut(&pod.node));
     }
-
-    async fn carry_out(&mut self, command: Command) {
-        match command {
-            Command::Step { by, done } => {
-                let result = if self.clock.is_stepped() {
-                    self.step(by).await;
-                    Ok(())
-                } else {
-                    Err("the clock of these nodes is not stepped".to_owned())
-                };
-                answer(done, result);
-            }
-            Command::Fail { namespace, pod, container, exit_code, done } => {
-                let now = self.clock.now();
-                let is_meant = |found: &Pod| {
-                    let identity = found.life.spec().identity();
-                    identity.namespace == namespace.as_str() && identity.name == pod.as_str()
-                };
-                let found = self.pods.iter_mut().find(|(_, found)| is_meant(found));
-                let ended = found.map(|(uid, found)| {
-                    (uid.clone(), found.life.fail_container(&container, exit_code, now))
-                });
-                let result = match &ended {
-                    None => Err(format!("these nodes have no pod {namespace}/{pod}")),
-                    Some((_, false)) => {
-                        Err(format!("no container {container:?} of {namespace}/{pod} runs"))
-                    }
-                    Some((_, true)) => Ok(()),
-                };
-                if let Some((uid, true)) = ended {
-                    self.settle(&uid);
-                }
-                answer(done, result);
-            }
-            Command::Pods { done } => answer(done, self.pods.len()),
-        }
-    }
-
-    /// Steps the clock on: each thing happens at its time, and is written before the next.
-    async fn step(&mut self, by: Duration) {
-        let target = self.clock.now() + by;
-        loop {
-            while let Some(event) = self.watch.next().now_or_never() {
-                self.observed(event);
-            }
-            self.advance(self.clock.now());
-            while let Some(done) = self.writes.join_next().await {
-                self.written(done.ok());
-            }
-            let next = self.queue.first().map(|(at, _)| *at).filter(|at| *at <= target);
-            let Some(at) = next else { break };
-            self.clock.step_to(at);
-        }
-        self.clock.step_to(target);
-    }
-}
-
-/// Whoever asked may have gone.
-fn answer<T>(done: oneshot::Sender<T>, result: T) {
-    let _ = done.send(result);
 }
