@@ -36,6 +36,13 @@ impl PodLife {
         seen.map(|of| (&of.name, &of.container_id)).filter(|(_, id)| self.world.runs(id))
     }
 
+    fn has_started(&self, id: &str) -> bool {
+        let status = self.worker.status();
+        let lists = [&status.init_container_statuses, &status.container_statuses];
+        let mut all = lists.into_iter().flatten();
+        all.any(|of| of.container_id == id && of.started == Some(true))
+    }
+
     /// Runs the probes that are due, and takes the answers that have come.
     pub(super) fn probe(&mut self, now: Timestamp) {
         let (answered, waiting): (Vec<Asked>, Vec<Asked>) =
@@ -56,6 +63,10 @@ impl PodLife {
     }
 
     fn begin_probe(&mut self, container: &SmolStr, id: &SmolStr, kind: ProbeKind, now: Timestamp) {
+        // Once the startup probes of a pod that is stopped have ended, what has not started never has.
+        if kind != ProbeKind::Startup && !self.has_started(id) {
+            return;
+        }
         let declared = declared(&self.api, container);
         let question = declared.as_ref().and_then(|declared| {
             let probe = kind.declared_in(declared)?;
