@@ -1,4 +1,4 @@
-//! What [`Control`](crate::Control) can do, over HTTP: for tests that are not written in Rust.
+//! What [`Control`] can do, over HTTP: for tests that are not written in Rust.
 
 use std::sync::Arc;
 

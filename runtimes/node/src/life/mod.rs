@@ -36,8 +36,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1;
 use podinit::scenario::{Action, Scenario, ScenarioError, Verb};
 use podinit::{
-    Deletion, Event, Eviction, FeatureGates, NextSync, PodSpec, PodStatus, PodWorker, SpecError,
-    SyncKind, Timestamp, WorkerSettings,
+    Deletion, Event, Eviction, Feature, FeatureGates, NextSync, PodSpec, PodStatus, PodWorker,
+    SpecError, SyncKind, Timestamp, WorkerSettings,
 };
 use smol_str::{SmolStr, format_smolstr};
 
@@ -95,6 +95,9 @@ impl Default for Habits {
 /// More steps than any pod takes at one moment.
 const MOST_STEPS: usize = 100_000;
 
+/// How soon after a sync the kubelet looks at what it has done.
+const ON_DEMAND: Duration = Duration::from_millis(1);
+
 /// What somebody else is asked to do with the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -122,6 +125,8 @@ pub struct PodLife {
     task: Option<Task>,
     sync_due: Option<Timestamp>,
     asked: Vec<Asked>,
+    /// What part of the pod's life the last sync began in.
+    began_as: SyncKind,
     /// What was taken of the events of the sync under way.
     events_taken: usize,
     events: Vec<(Timestamp, Event)>,
@@ -174,6 +179,7 @@ impl PodLife {
             task: None,
             sync_due: Some(now),
             asked: Vec::new(),
+            began_as: SyncKind::Pod,
             events_taken: 0,
             events: Vec::new(),
             requests: Vec::new(),
@@ -275,6 +281,7 @@ impl PodLife {
         self.take_update();
         let observation = self.world.observe(&self.spec);
         self.events_taken = 0;
+        self.began_as = self.worker.kind();
         self.worker.sync(&self.spec, &observation, now);
         self.take_events(now);
         self.tell_probes(now);
@@ -306,6 +313,14 @@ impl PodLife {
     }
 
     fn end_sync(&mut self, now: Timestamp) {
+        let living = self.began_as == SyncKind::Pod && self.worker.kind() == SyncKind::Pod;
+        let results = self.worker.results();
+        let went_well = results.iter().all(|result| result.error.is_none());
+        // Since 1.36 the kubelet looks at once at what a sync has done.
+        let looks = living && went_well && self.gates.enabled(Feature::PLEGOnDemandRelist);
+        if looks && self.sync_due.is_some() {
+            self.sync_no_later_than(now + ON_DEMAND);
+        }
         match self.worker.next_sync() {
             NextSync::Now => self.sync_no_later_than(now),
             NextSync::At(at, _) => self.sync_no_later_than(at.max(now)),

@@ -46,8 +46,8 @@ async fn a_deployment_whose_init_container_fails_twice_becomes_available() {
     }
     for (millis, shown) in [
         (900, "Init:0/1 0"),
-        (2_200, "Init:Error 0"),
-        (1_000, "Init:0/1 1"),
+        (2_105, "Init:Error 0"),
+        (1_095, "Init:0/1 1"),
         (2_000, "Init:Error 1"),
         (8_000, "Init:Error 1"),
         (2_000, "Init:0/1 2"),
