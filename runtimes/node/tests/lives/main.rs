@@ -54,7 +54,8 @@ fn prepare(case: &LifeCase) -> Option<(Pod, Scenario)> {
 
 /// Everything that the API holds over time, and the starts of containers.
 fn live(pod: Pod, scenario: Scenario) -> (Vec<Pod>, Vec<String>) {
-    let began = Timestamp::from_secs(1_800_000_000);
+    // The relists of the model come 860 ms after the pod's arrival, and a second apart.
+    let began = Timestamp::from_millis(1_800_000_000_140);
     let until = began + scenario.until.0;
     let mut api = pod.clone();
     let mut node = NodeShare::default();
