@@ -53,3 +53,22 @@ async fn the_rights_of_the_manifest_are_enough_and_none_are_told_to_be_too_few()
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("forbidden"), "{said}");
 }
+
+#[tokio::test]
+async fn a_single_node_does_with_the_rights_of_a_kubelet() {
+    let cluster = Cluster::builder().nodes(0).start().await.unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_podinit-node"))
+        .args(["--node", "node-0", "--kubeconfig"])
+        .arg(cluster.kubeconfig().with_file_name("kubeconfig-node-node-0"))
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    cluster.kubectl(["run", "web", "--image=web:1"]).await.unwrap();
+    cluster.until::<Pod>("web", |pod| is_true(pod, "Ready")).await.unwrap();
+    cluster.kubectl(["delete", "pod", "web", "--timeout=20s"]).await.unwrap();
+    process.kill().await.unwrap();
+    let output = process.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
+}
