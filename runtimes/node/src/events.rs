@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use podinit::{Event, PodSpec, Timestamp};
+use podinit::event::Event;
+use podinit::{PodSpec, Timestamp};
 use serde_json::json;
 use tokio::sync::mpsc;
 

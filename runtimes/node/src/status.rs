@@ -1,7 +1,8 @@
 //! A pod's status as it is written into the API.
 
 use k8s_openapi::api::core::v1;
-use podinit::{ContainerState, PodCondition, PodStatus, Timestamp, condition_type};
+use podinit::status::{ContainerState, PodCondition, condition_type};
+use podinit::{PodStatus, Timestamp};
 use serde_json::{Value, json};
 
 use crate::life::PodLife;

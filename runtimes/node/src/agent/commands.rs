@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use podinit::{Eviction, Timestamp};
+use podinit::Timestamp;
+use podinit::worker::Eviction;
 use tokio::sync::oneshot;
 
 use super::Keeper;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
+use podinit::PodSpec;
+use podinit::pod::ContainerKind;
 use podinit::scenario::{ContainerScenario, Instance, Scenario, Stop};
-use podinit::{ContainerKind, PodSpec};
 
 use super::commands;
 

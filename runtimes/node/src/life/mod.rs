@@ -34,11 +34,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1;
+use podinit::event::Event;
+use podinit::pod::SpecError;
 use podinit::scenario::{Action, Scenario, ScenarioError, Verb};
-use podinit::{
-    Deletion, Event, Eviction, Feature, FeatureGates, NextSync, PodSpec, PodStatus, PodWorker,
-    SpecError, SyncKind, Timestamp, WorkerSettings,
-};
+use podinit::worker::{Deletion, Eviction, SyncKind, WorkerSettings};
+use podinit::{Feature, FeatureGates, NextSync, PodSpec, PodStatus, PodWorker, Timestamp};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::addresses::Addresses;
@@ -152,7 +152,8 @@ impl PodLife {
         actions.sort_by_key(|action| action.at);
         behaviour::complete(&mut scenario, &pod, &spec, habits.commands);
         let kubelet_started_at = habits.settings.kubelet_started_at.or(Some(now));
-        let settings = WorkerSettings { kubelet_started_at, ..habits.settings };
+        let mut settings = habits.settings;
+        settings.kubelet_started_at = kubelet_started_at;
         let status = pod.status.as_ref().map(PodStatus::try_from).and_then(Result::ok);
         let status = status.unwrap_or_default();
         let mut world = World::default();

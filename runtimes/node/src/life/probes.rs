@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use podinit::{Event, ProbeKind, SyncKind, Timestamp};
+use podinit::Timestamp;
+use podinit::event::Event;
+use podinit::probe::ProbeKind;
+use podinit::worker::SyncKind;
 use smol_str::SmolStr;
 
 use super::PodLife;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use podinit::Timestamp;
 use podinit::termination::{NextStep, StopOrder, Termination, TerminationPlan};
-use podinit::{Failure, Outcome, Timestamp};
+use podinit::worker::Failure;
 use smol_str::SmolStr;
 
 use super::PodLife;
-use super::task::Task;
+use super::task::{Came, Task};
 
 /// A stop under way.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl StopTask {
 
 impl PodLife {
     /// Takes the stop under way as far as it goes now; gives the outcome when it is over.
-    pub(super) fn poll_stop(&mut self, now: Timestamp) -> Option<Outcome> {
+    pub(super) fn poll_stop(&mut self, now: Timestamp) -> Option<Came> {
         let Some(Task::Stop(mut task)) = self.task.take() else { return None };
         let elapsed = now.saturating_duration_since(task.began);
         loop {
@@ -64,7 +65,7 @@ impl PodLife {
                 continue;
             }
             task.due = match step.next {
-                NextStep::Done => return Some(task.then.map_or(Outcome::Done, Outcome::Failed)),
+                NextStep::Done => return Some(task.then.map_or(Came::Done, Came::Failed)),
                 NextStep::At(after) => Some(task.began + after),
                 NextStep::OnChange => None,
             };

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use podinit::pod::LifecycleHandler;
 use podinit::scenario::{Call, GoDuration, Instance, SandboxAttempt};
 use podinit::termination::{GraceRequest, TerminationPlan};
-use podinit::{
-    ContainerIndex, Failure, FailureKind, LifecycleHandler, Notice, Operation, Outcome, Timestamp,
+use podinit::worker::{
+    CreateContainer, Failure, FailureKind, Notice, RemoveContainer, StartContainer,
 };
+use podinit::{ContainerIndex, Operation, Outcome, Timestamp};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::asking::{judge, line};
@@ -31,6 +33,26 @@ pub(super) enum Task {
         failure: Option<SmolStr>,
     },
     Stop(StopTask),
+}
+
+/// What came of the operation under way.
+#[derive(Debug)]
+pub(super) enum Came {
+    Done,
+    ImagePresent(bool),
+    /// A sandbox or an instance with this id.
+    Made(SmolStr),
+    Failed(Failure),
+}
+
+fn outcome_of(operation: &Operation, came: Came) -> Outcome {
+    match (operation, came) {
+        (operation, Came::Failed(failure)) => operation.failed(failure),
+        (Operation::CheckImage(check), Came::ImagePresent(present)) => check.present(present),
+        (Operation::PullImage(pull), _) => pull.pulled(IMAGE_SIZE),
+        (operation, Came::Made(id)) => operation.succeeded(id),
+        (operation, Came::Done | Came::ImagePresent(_)) => operation.succeeded(""),
+    }
 }
 
 /// What a call does when it ends.
@@ -107,7 +129,9 @@ impl PodLife {
         }
     }
 
-    pub(super) fn record(&mut self, outcome: Outcome, now: Timestamp) {
+    pub(super) fn record(&mut self, came: Came, now: Timestamp) {
+        let Some(operation) = self.worker.next_operation(&self.spec, now) else { return };
+        let outcome = outcome_of(&operation, came);
         if let Err(error) = self.worker.record(&self.spec, outcome, now) {
             tracing::error!(pod = %self.spec.identity(), %error, "a fault of this program");
         }
@@ -126,30 +150,32 @@ impl PodLife {
         operation: Operation,
         node: &mut NodeShare,
         now: Timestamp,
-    ) -> Option<Outcome> {
+    ) -> Option<Came> {
         match operation {
-            Operation::RunPodSandbox { attempt } => {
+            Operation::RunPodSandbox(run) => {
+                let attempt = run.attempt;
                 let script = self.world.next_sandbox(&self.scenario);
                 let (takes, error) = (script.takes, script.error.clone());
                 let call = Underway::RunPodSandbox { attempt, script };
                 self.call(Call::RunPodSandbox, ("", ""), (takes, error), call, node, now)
             }
-            Operation::StopPodSandbox { sandbox_id: id } => {
-                let call = Underway::StopPodSandbox { id };
+            Operation::StopPodSandbox(stop) => {
+                let call = Underway::StopPodSandbox { id: stop.sandbox_id };
                 self.call(Call::StopPodSandbox, ("", ""), (None, None), call, node, now)
             }
-            Operation::RemoveContainer { container, id, keep_log } => {
+            Operation::RemoveContainer(remove) => {
+                let RemoveContainer { container, id, keep_log, .. } = remove;
                 let name = self.spec.container(container).name().clone();
                 let call = Underway::RemoveContainer { container, id, keep_log };
                 self.call(Call::RemoveContainer, (&name, ""), (None, None), call, node, now)
             }
-            Operation::CheckImage { container } => {
-                let image = self.spec.container(container).image().clone();
+            Operation::CheckImage(check) => {
+                let image = self.spec.container(check.container).image().clone();
                 let call = Underway::CheckImage { image: image.clone() };
                 self.call(Call::ImageStatus, ("", &image), (None, None), call, node, now)
             }
-            Operation::PullImage { container } => {
-                let image = self.spec.container(container).image().clone();
+            Operation::PullImage(pull) => {
+                let image = self.spec.container(pull.container).image().clone();
                 let earlier = self.world.count_pull(&image);
                 let pull = self.scenario.image(&image).pull(earlier);
                 let usual = if node.images.contains(&image) { LATER_PULL } else { FIRST_PULL };
@@ -157,7 +183,8 @@ impl PodLife {
                 let call = Underway::PullImage { image: image.clone() };
                 self.call(Call::PullImage, ("", &image), (Some(takes), pull.error), call, node, now)
             }
-            Operation::CreateContainer { container, sandbox_id, restart_count } => {
+            Operation::CreateContainer(create) => {
+                let CreateContainer { container, sandbox_id, restart_count, .. } = create;
                 let name = self.spec.container(container).name().clone();
                 let script = self.world.next_instance(&self.scenario, &name);
                 let create = script.create.clone();
@@ -172,19 +199,18 @@ impl PodLife {
                     now,
                 )
             }
-            Operation::StartContainer { container, id } => {
+            Operation::StartContainer(start) => {
+                let StartContainer { container, id, .. } = start;
                 let name = self.spec.container(container).name().clone();
                 let takes = self.world.instance(&id).and_then(|found| found.script.start.takes);
                 let call = Underway::StartContainer { container, id };
                 self.call(Call::StartContainer, (&name, ""), (takes, None), call, node, now)
             }
-            Operation::StopContainers(plan) => {
-                self.task = Some(Task::Stop(StopTask::new(plan, None, now)));
+            Operation::StopContainers(stop) => {
+                self.task = Some(Task::Stop(StopTask::new(stop.plan, None, now)));
                 self.poll_stop(now)
             }
-            other => {
-                Some(Outcome::Failed(Failure::new(format_smolstr!("not possible: {other:?}"))))
-            }
+            other => Some(Came::Failed(Failure::new(format_smolstr!("not possible: {other:?}")))),
         }
     }
 
@@ -197,7 +223,7 @@ impl PodLife {
         underway: Underway,
         node: &mut NodeShare,
         now: Timestamp,
-    ) -> Option<Outcome> {
+    ) -> Option<Came> {
         let since = now.saturating_duration_since(self.arrived);
         let (longer, error) = self.world.disturb(&self.scenario, call, container, image, since);
         let own_error = own_error.filter(|error| !error.is_empty());
@@ -245,40 +271,40 @@ impl PodLife {
         }
     }
 
-    fn outcome(&mut self, call: Underway, node: &mut NodeShare, now: Timestamp) -> Option<Outcome> {
+    fn outcome(&mut self, call: Underway, node: &mut NodeShare, now: Timestamp) -> Option<Came> {
         // What the kubelet syncs a pod for; not for what was created or removed.
         let changed =
             matches!(call, Underway::RunPodSandbox { .. } | Underway::StopPodSandbox { .. });
         let outcome = match call {
-            Underway::Failing(failure) => Outcome::Failed(failure),
+            Underway::Failing(failure) => Came::Failed(failure),
             Underway::RunPodSandbox { attempt, script } => {
                 if let Some(ip) = &script.ip {
                     self.world.ip = Some(ip.clone());
                 } else if self.world.ip.is_none() {
                     self.world.ip = node.address(&self.spec);
                 }
-                Outcome::Sandbox(self.world.add_sandbox(&self.spec, attempt, &script, now))
+                Came::Made(self.world.add_sandbox(&self.spec, attempt, &script, now))
             }
             Underway::StopPodSandbox { id } => {
                 self.world.stop_sandbox(&id, false, now);
-                Outcome::Done
+                Came::Done
             }
             Underway::RemoveContainer { container, id, keep_log } => {
                 let name = self.spec.container(container).name();
                 self.world.remove_instance(&id, Some(name).filter(|_| !keep_log));
-                Outcome::Done
+                Came::Done
             }
             Underway::CheckImage { image } => {
                 let said = self.scenario.images.get(&image).is_some_and(|image| image.present);
-                Outcome::ImagePresent(said || node.images.contains(&image))
+                Came::ImagePresent(said || node.images.contains(&image))
             }
             Underway::PullImage { image } => {
                 node.images.insert(image);
-                Outcome::Pulled { size: IMAGE_SIZE }
+                Came::Done
             }
             Underway::CreateContainer { container, sandbox_id, restart_count, script } => {
                 let world = &mut self.world;
-                Outcome::Created(world.add_instance(
+                Came::Made(world.add_instance(
                     &self.spec,
                     container,
                     &sandbox_id,
@@ -291,7 +317,7 @@ impl PodLife {
                 self.notice(now);
                 return match self.world.start(&self.spec, &id, now) {
                     Ok(()) => self.begin_post_start(container, id, now),
-                    Err(error) => Some(Outcome::Failed(Failure::new(error))),
+                    Err(error) => Some(Came::Failed(Failure::new(error))),
                 };
             }
         };
@@ -306,9 +332,9 @@ impl PodLife {
         container: ContainerIndex,
         id: SmolStr,
         now: Timestamp,
-    ) -> Option<Outcome> {
+    ) -> Option<Came> {
         let Some(handler) = self.spec.container(container).post_start() else {
-            return Some(Outcome::Done);
+            return Some(Came::Done);
         };
         self.note(Notice::Started, now);
         let (takes, failure) = self.run_hook(container, &id, handler, true, now);
@@ -323,9 +349,9 @@ impl PodLife {
         id: SmolStr,
         failure: Option<SmolStr>,
         now: Timestamp,
-    ) -> Option<Outcome> {
+    ) -> Option<Came> {
         let cut_off = || (!self.world.runs(&id)).then(|| "the container has ended".into());
-        let Some(message) = failure.or_else(cut_off) else { return Some(Outcome::Done) };
+        let Some(message) = failure.or_else(cut_off) else { return Some(Came::Done) };
         self.note(Notice::PostStartHookFailed, now);
         let plan = TerminationPlan::for_container(
             &self.spec,

@@ -1,4 +1,5 @@
-use podinit::{ContainerStatus, PodPhase, kubectl};
+use podinit::status::ContainerStatus;
+use podinit::{PodPhase, kubectl};
 use serde_json::{Value, json};
 
 use super::*;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use podinit::observation::{ContainerInstance, Exit, InstanceState, Sandbox};
+use podinit::probe::ContainerProbes;
 use podinit::scenario::{Call, CallFault, Instance, SandboxAttempt, Scenario};
-use podinit::{
-    ContainerIndex, ContainerInstance, ContainerProbes, ContainerState, ContainerStatus, Exit,
-    InstanceState, Observation, PodSpec, PodStatus, Sandbox, Timestamp, condition_type,
-};
+use podinit::status::{ContainerState, ContainerStatus, condition_type};
+use podinit::{ContainerIndex, Observation, PodSpec, PodStatus, Timestamp};
 use smol_str::{SmolStr, format_smolstr};
 
 /// How long a container takes to end that is asked to.
@@ -31,12 +31,12 @@ impl Running {
     fn end(&mut self, exit_code: i32, reason: Option<SmolStr>, now: Timestamp) {
         let usual = if exit_code == 0 { "Completed" } else { "Error" };
         let reason = reason.or_else(|| self.script.reason.clone());
-        self.told.state = InstanceState::Exited(Exit {
+        self.told.state = InstanceState::Exited(exit(
             exit_code,
-            reason: reason.unwrap_or(SmolStr::new_static(usual)),
-            message: self.script.message.clone().unwrap_or_default(),
-            finished_at: Some(now),
-        });
+            reason.unwrap_or(SmolStr::new_static(usual)),
+            self.script.message.clone().unwrap_or_default(),
+            Some(now),
+        ));
         self.ends = None;
     }
 }
@@ -102,7 +102,7 @@ impl World {
         let count = u32::try_from(status.restart_count).unwrap_or(0);
         let last = &status.last_termination_state;
         let (newest, older) = match &status.state {
-            ContainerState { waiting: None, running: None, terminated: None } => (last, None),
+            ContainerState { waiting: None, running: None, terminated: None, .. } => (last, None),
             ContainerState { waiting: Some(_), .. } => (last, None),
             state => (state, Some(last)),
         };
@@ -137,12 +137,12 @@ impl World {
             } else if let Some(ended) = &state.terminated {
                 running.told.started_at = ended.started_at;
                 running.told.id = ended.container_id.clone();
-                running.told.state = InstanceState::Exited(Exit {
-                    exit_code: ended.exit_code,
-                    reason: ended.reason.clone(),
-                    message: ended.message.clone(),
-                    finished_at: ended.finished_at,
-                });
+                running.told.state = InstanceState::Exited(exit(
+                    ended.exit_code,
+                    ended.reason.clone(),
+                    ended.message.clone(),
+                    ended.finished_at,
+                ));
             }
             running.told.created_at = running.told.started_at;
             self.created.insert(status.name.clone(), number + 1);
@@ -222,7 +222,10 @@ impl World {
         let id = sandbox_id(spec, attempt);
         let host_network = spec.host_network();
         self.sandbox_dies = script.dies_after.map(|after| (now + after.0, script.keeps_containers));
-        let sandbox = Sandbox { id: id.clone(), ready: true, attempt, has_ip: true, host_network };
+        let mut sandbox = Sandbox::default();
+        sandbox.id = id.clone();
+        (sandbox.ready, sandbox.has_ip) = (true, true);
+        (sandbox.attempt, sandbox.host_network) = (attempt, host_network);
         self.sandboxes.insert(0, sandbox);
         id
     }
@@ -296,12 +299,12 @@ impl World {
         };
         running.told.started_at = Some(now);
         if let Some(error) = running.script.start.error.clone() {
-            running.told.state = InstanceState::Exited(Exit {
-                exit_code: 128,
-                reason: SmolStr::new_static("StartError"),
-                message: error.clone(),
-                finished_at: Some(now),
-            });
+            running.told.state = InstanceState::Exited(exit(
+                128,
+                SmolStr::new_static("StartError"),
+                error.clone(),
+                Some(now),
+            ));
             return Err(error);
         }
         running.told.state = InstanceState::Running;
@@ -407,4 +410,11 @@ impl World {
 
 fn sandbox_id(spec: &PodSpec, attempt: u32) -> SmolStr {
     format_smolstr!("{}-{attempt}", spec.identity().uid)
+}
+
+fn exit(exit_code: i32, reason: SmolStr, message: SmolStr, finished_at: Option<Timestamp>) -> Exit {
+    let mut exit = Exit::default();
+    exit.exit_code = exit_code;
+    (exit.reason, exit.message, exit.finished_at) = (reason, message, finished_at);
+    exit
 }
