@@ -224,8 +224,8 @@ impl Cluster {
         let failed = |said: String| ClusterError::Kubectl { command: arguments.join(" "), said };
         let mut command = Command::new(&self.plane.program);
         command.arg("kubectl").arg("--kubeconfig").arg(self.kubeconfig()).args(&arguments);
-        // Its caches are those of this cluster alone.
-        command.env("HOME", self.plane.folder.path()).kill_on_drop(true);
+        // Its caches are those of this cluster alone, and its times those of no place.
+        command.env("HOME", self.plane.folder.path()).env("TZ", "UTC").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
         if let Some(mut stdin) = child.stdin.take() {

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{DeleteParams, ListParams};
-use podinit::{FeatureGates, PodSpec, PodStatus, Timestamp, kubectl};
+use podinit::{FeatureGates, KubernetesVersion, Timestamp, kubectl};
 use podinit_node::testing::Cluster;
 
 const PODS: &str = r#"
@@ -53,11 +53,39 @@ items:
     containers: [{name: app, image: x}]
 "#;
 
+/// How often two looks are compared: statuses change between them now and then, and ages.
+const LOOKS: usize = 40;
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}
+
+/// Compares what kubectl prints with what the library says of the same objects, until both were taken at
+/// one moment.
+async fn same<'a, F: Future<Output = String>>(
+    cluster: &Cluster,
+    arguments: impl IntoIterator<Item = &'a str>,
+    said: impl Fn() -> F,
+) -> String {
+    let arguments: Vec<&str> = arguments.into_iter().collect();
+    let mut last = (String::new(), String::new());
+    for _ in 0..LOOKS {
+        let before = said().await;
+        let printed = cluster.kubectl(arguments.iter().copied()).await.unwrap();
+        last = (printed, said().await);
+        if last.0 == last.1 || last.0 == before {
+            return last.0;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("{arguments:?}\n{}\n--- beside\n{}", last.0, last.1)
+}
+
 #[tokio::test]
-async fn kubectl_prints_the_columns_of_the_library() {
+async fn kubectl_prints_byte_for_byte_what_the_library_says() {
     let cluster = Cluster::builder().speed(4).start().await.unwrap();
     cluster.apply(PODS).await.unwrap();
-    let pods = cluster.api::<Pod>();
+    let (pods, events) = (cluster.api::<Pod>(), cluster.api::<Event>());
     cluster.until::<Pod>("g-goes", |pod| crate::is_true(pod, "Ready")).await.unwrap();
     pods.delete(
         "g-goes",
@@ -67,37 +95,26 @@ async fn kubectl_prints_the_columns_of_the_library() {
     .unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
 
-    // Statuses change between two looks now and then, and ages.
-    let mut last = (String::new(), String::new());
-    for _ in 0..20 {
-        let printed = cluster.kubectl(["get", "pods", "--no-headers"]).await.unwrap();
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let now = Timestamp::UNIX_EPOCH + since;
-        let mut said = String::new();
-        for pod in pods.list(&ListParams::default()).await.unwrap() {
-            let spec = PodSpec::compile_unchecked(&pod, FeatureGates::default()).unwrap();
-            let status = PodStatus::try_from(pod.status.as_ref().unwrap()).unwrap();
-            let deletion = pod.metadata.deletion_timestamp.as_ref();
-            let deletion = deletion.map(|time| Timestamp::try_from(time).unwrap());
-            let columns = kubectl::columns(&spec, &status, deletion, now);
-            said += &format!("{} {columns}\n", spec.identity().name);
-        }
-        // Without the ages, which are of the object and not of its status.
-        let printed: String = printed
-            .lines()
-            .map(|line| {
-                let words: Vec<&str> = line.split_whitespace().collect();
-                words[..words.len() - 1].join(" ") + "\n"
-            })
-            .collect();
-        last = (printed, said);
-        if last.0 == last.1 {
-            for word in ["Running", "Init:1/2", "Completed", "Terminating", "2/2"] {
-                assert!(last.0.contains(word), "{word} is not in\n{}", last.0);
-            }
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let table = same(&cluster, ["get", "pods", "--output", "wide"], || async {
+        let list = pods.list(&ListParams::default()).await.unwrap();
+        kubectl::wide_pod_table(&list, FeatureGates::default(), now())
+    })
+    .await;
+    for word in ["Running", "Init:1/2", "Completed", "Terminating", "2/2", "podinit-0"] {
+        assert!(table.contains(word), "{word} is not in\n{table}");
     }
-    assert_eq!(last.0, last.1);
+
+    for pod in pods.list(&ListParams::default()).await.unwrap() {
+        let name = pod.metadata.name.unwrap();
+        let text = same(&cluster, ["describe", "pod", &name], || async {
+            let pod = pods.get(&name).await.unwrap();
+            let uid = pod.metadata.uid.clone();
+            let told = events.list(&ListParams::default()).await.unwrap();
+            let told: Vec<Event> =
+                told.into_iter().filter(|event| event.involved_object.uid == uid).collect();
+            kubectl::describe_of(&pod, Some(&told), KubernetesVersion::V1_36, now())
+        })
+        .await;
+        assert!(text.contains("kube-api-access") && text.contains("Scheduled"), "{text}");
+    }
 }
