@@ -22,6 +22,6 @@ mod write;
 
 pub use agent::{Agent, Options, StartError};
 pub use clock::Pace;
-pub use control::{Control, ControlError};
+pub use control::{Control, ControlError, Counts};
 pub use nodes::NodeSettings;
 pub use scenarios::{ANNOTATION, Scenarios, ScenariosError};

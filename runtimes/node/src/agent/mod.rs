@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::{Clock, Pace};
-use crate::control::{Command, Control};
+use crate::control::{Command, Control, Counts};
 use crate::events::Recorder;
 use crate::life::{Habits, NodeShare, PodLife, Request, check_scenario, read_scenario};
 use crate::nodes::{NodeSettings, Nodes};
@@ -173,6 +173,7 @@ struct Keeper {
     writes: JoinSet<(String, Written)>,
     permits: Arc<Semaphore>,
     commands: mpsc::Receiver<Command>,
+    counts: Counts,
 }
 
 impl Keeper {
@@ -217,6 +218,7 @@ impl Keeper {
             writes: JoinSet::new(),
             permits: Arc::new(Semaphore::new(WRITES)),
             commands,
+            counts: Counts::default(),
         })
     }
 
@@ -230,13 +232,9 @@ impl Keeper {
                 }
             };
             tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => self.carry_out(command).await,
-                    // Nobody can ask for anything any more, but the pods live on.
-                    None => std::future::pending().await,
-                },
+                Some(command) = self.commands.recv() => self.carry_out(command).await,
                 Some(done) = self.writes.join_next() => self.written(done.ok()),
-                event = self.watch.next() => self.observed(event),
+                Some(event) = self.watch.next() => self.observed(event),
                 () = wait => {}
             }
             self.advance(self.clock.now());
@@ -333,6 +331,10 @@ impl Keeper {
 
     fn written(&mut self, done: Option<(String, Written)>) {
         let Some((uid, written)) = done else { return };
+        self.counts.writes += 1;
+        if written == Written::Failed {
+            self.counts.failed_writes += 1;
+        }
         if let Some(pod) = self.pods.get_mut(&uid) {
             pod.is_writing = false;
             match written {
@@ -348,24 +350,21 @@ impl Keeper {
         self.write(&uid);
     }
 
-    fn observed(&mut self, event: Option<Result<watcher::Event<v1::Pod>, watcher::Error>>) {
+    fn observed(&mut self, event: Result<watcher::Event<v1::Pod>, watcher::Error>) {
         match event {
-            Some(Ok(watcher::Event::Init)) => self.listed.clear(),
-            Some(Ok(watcher::Event::InitApply(pod))) => {
+            Ok(watcher::Event::Init) => self.listed.clear(),
+            Ok(watcher::Event::InitApply(pod)) => {
                 self.listed.extend(pod.metadata.uid.clone());
                 self.apply(pod);
             }
-            Some(Ok(watcher::Event::InitDone)) => {
+            Ok(watcher::Event::InitDone) => {
                 let gone: Vec<String> =
                     self.pods.keys().filter(|uid| !self.listed.contains(*uid)).cloned().collect();
                 gone.iter().for_each(|uid| self.forget(uid));
             }
-            Some(Ok(watcher::Event::Apply(pod))) => self.apply(pod),
-            Some(Ok(watcher::Event::Delete(pod))) => {
-                self.forget(&pod.metadata.uid.unwrap_or_default())
-            }
-            Some(Err(error)) => tracing::warn!(%error, "pods cannot be watched; trying again"),
-            None => tracing::error!("the watch of pods has ended"),
+            Ok(watcher::Event::Apply(pod)) => self.apply(pod),
+            Ok(watcher::Event::Delete(pod)) => self.forget(&pod.metadata.uid.unwrap_or_default()),
+            Err(error) => tracing::warn!(%error, "pods cannot be watched; trying again"),
         }
     }
 
