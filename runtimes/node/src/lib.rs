@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+mod admission;
 mod agent;
 mod clock;
 mod control;

@@ -14,6 +14,7 @@ use podinit::{FeatureGates, KubernetesVersion, PodStatus, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::admission::{Admission, Refusal};
 use crate::clock::{Clock, Pace};
 use crate::control::{Command, Control, Counts};
 use crate::events::Recorder;
@@ -69,6 +70,9 @@ pub enum StartError {
         /// Why it was not done.
         source: Box<kube::Error>,
     },
+    /// What the nodes have is not told in quantities.
+    #[error("capacity: {0}")]
+    Capacity(#[from] podinit::resources::ResourceListError),
     /// The range of pods' addresses is none.
     #[error("the addresses of pods: {0}")]
     Addresses(#[from] crate::addresses::NoRange),
@@ -163,6 +167,8 @@ struct Keeper {
     scenarios: Scenarios,
     clock: Clock,
     nodes: BTreeMap<String, NodeShare>,
+    /// The accounts of nodes of which this program has said what they have.
+    admissions: BTreeMap<String, Admission>,
     /// By uid.
     pods: HashMap<String, Pod>,
     queue: BTreeSet<(Timestamp, String)>,
@@ -187,8 +193,11 @@ impl Keeper {
         let clock = Clock::new(options.pace);
         let mut habits = options.habits;
         habits.settings.kubelet_started_at.get_or_insert(clock.now());
-        let mut nodes = BTreeMap::new();
+        let (mut nodes, mut admissions) = (BTreeMap::new(), BTreeMap::new());
         for name in &options.nodes {
+            if options.settings.register {
+                admissions.insert(name.clone(), Admission::new(&options.settings.capacity)?);
+            }
             let range = ranges.get(name).unwrap_or(&options.settings.pod_cidr);
             let share = NodeShare {
                 addresses: range.parse()?,
@@ -211,6 +220,7 @@ impl Keeper {
             scenarios: options.scenarios.clone(),
             clock,
             nodes,
+            admissions,
             pods: HashMap::new(),
             queue: BTreeSet::new(),
             watch,
@@ -283,6 +293,7 @@ impl Keeper {
         }
         if pod.life.is_over() {
             pod.release(self.nodes.get_mut(&pod.node));
+            self.admissions.entry(pod.node.clone()).and_modify(|node| node.leave(uid));
         }
         let due = pod.life.next_due();
         if due != pod.due {
@@ -396,10 +407,16 @@ impl Keeper {
         {
             share.addresses.reserve(address);
         }
+        let is_new = pod.status.as_ref().is_none_or(|status| status.start_time.is_none());
+        let admission = self.admissions.get_mut(&node).filter(|_| !is_released);
+        let admitted = admission.map_or(Ok(()), |node| node.admit(&uid, &pod, self.gates, is_new));
         let mut life = match PodLife::new(pod, self.gates, &self.habits, scenario, now) {
             Ok(life) => life,
             Err(error) => return tracing::warn!(uid, %error, "a pod that is none"),
         };
+        if let Err(Refusal { reason, message }) = admitted {
+            life.reject(&reason, &message, now);
+        }
         if let Some(complaint) = complaint {
             life.warn("InvalidScenario", complaint, now);
         }
@@ -435,5 +452,6 @@ impl Keeper {
             self.queue.remove(&(at, uid.to_owned()));
         }
         pod.release(self.nodes.get_mut(&pod.node));
+        self.admissions.entry(pod.node).and_modify(|node| node.leave(uid));
     }
 }

@@ -36,8 +36,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1;
 use podinit::scenario::{Action, Scenario, ScenarioError, Verb};
 use podinit::{
-    Deletion, Event, Eviction, Feature, FeatureGates, NextSync, PodSpec, PodStatus, PodWorker,
-    SpecError, SyncKind, Timestamp, WorkerSettings,
+    Deletion, Event, Eviction, Feature, FeatureGates, NextSync, PodPhase, PodSpec, PodStatus,
+    PodWorker, SpecError, SyncKind, Timestamp, WorkerSettings,
 };
 use smol_str::{SmolStr, format_smolstr};
 
@@ -187,6 +187,20 @@ impl PodLife {
         life.take_deletion(&pod, now);
         life.api = pod;
         Ok(life)
+    }
+
+    /// The node does not take the pod, which has just arrived: it fails, and nothing of it is started.
+    pub fn reject(&mut self, reason: &str, message: &str, now: Timestamp) {
+        let mut status = self.worker.api_status().clone();
+        status.phase = PodPhase::Failed;
+        status.reason = reason.into();
+        status.message = format_smolstr!("Pod was rejected: {message}");
+        status.start_time = Some(now.truncate_to_second());
+        self.worker = PodWorker::resume(self.habits.settings, status);
+        self.sync_due = None;
+        self.actions.clear();
+        let warning = Event::warning("", message);
+        self.events.push((now, Event { reason: reason.into(), ..warning }));
     }
 
     /// The API holds this of the pod now.
