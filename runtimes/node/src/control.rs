@@ -1,5 +1,7 @@
 //! What can be done to nodes from outside.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -24,9 +26,40 @@ pub(crate) enum Command {
         message: String,
         done: oneshot::Sender<Result<(), String>>,
     },
-    Pods {
-        done: oneshot::Sender<usize>,
+    Counts {
+        done: oneshot::Sender<Counts>,
     },
+}
+
+/// What there is on nodes, and what was done since they are up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Nodes.
+    pub nodes: usize,
+    /// Pods, by phase.
+    pub pods: BTreeMap<&'static str, usize>,
+    /// Writes of statuses, and deletions.
+    pub writes: u64,
+    /// Those that failed and were tried again.
+    pub failed_writes: u64,
+}
+
+/// For Prometheus.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# HELP podinit_nodes Nodes of this process.\n# TYPE podinit_nodes gauge")?;
+        writeln!(f, "podinit_nodes {}", self.nodes)?;
+        writeln!(f, "# HELP podinit_pods Pods on these nodes.\n# TYPE podinit_pods gauge")?;
+        for (phase, pods) in &self.pods {
+            writeln!(f, "podinit_pods{{phase=\"{phase}\"}} {pods}")?;
+        }
+        writeln!(f, "# HELP podinit_writes_total Writes of statuses, and deletions.")?;
+        writeln!(f, "# TYPE podinit_writes_total counter\npodinit_writes_total {}", self.writes)?;
+        writeln!(f, "# HELP podinit_failed_writes_total Writes that were tried again.")?;
+        writeln!(f, "# TYPE podinit_failed_writes_total counter")?;
+        writeln!(f, "podinit_failed_writes_total {}", self.failed_writes)
+    }
 }
 
 /// The nodes did not do what they were told.
@@ -102,11 +135,19 @@ impl Control {
         self.ask(command).await?.map_err(ControlError::Refused)
     }
 
+    /// What there is, and what was done.
+    ///
+    /// # Errors
+    /// If the nodes are down.
+    pub async fn counts(&self) -> Result<Counts, ControlError> {
+        self.ask(|done| Command::Counts { done }).await
+    }
+
     /// How many pods the nodes have.
     ///
     /// # Errors
     /// If they are down.
     pub async fn pods(&self) -> Result<usize, ControlError> {
-        self.ask(|done| Command::Pods { done }).await
+        Ok(self.counts().await?.pods.values().sum())
     }
 }

@@ -77,6 +77,7 @@ impl Server {
         let routes = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/pods", get(pods))
+            .route("/metrics", get(metrics))
             .route("/step", post(step))
             .route("/fail", post(fail))
             .route("/evict", post(evict))
@@ -95,6 +96,11 @@ impl Server {
 async fn pods(State(server): State<Server>) -> Answer {
     let pods = server.control().await?.pods().await.map_err(refused)?;
     Ok(format!("{pods}\n"))
+}
+
+async fn metrics(State(server): State<Server>) -> Answer {
+    let counts = server.control().await?.counts().await.map_err(refused)?;
+    Ok(counts.to_string())
 }
 
 async fn step(State(server): State<Server>, Query(step): Query<Step>) -> Answer {

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+mod admission;
 mod agent;
 mod clock;
 mod control;
@@ -22,6 +23,6 @@ mod write;
 
 pub use agent::{Agent, Options, StartError};
 pub use clock::Pace;
-pub use control::{Control, ControlError};
+pub use control::{Control, ControlError, Counts};
 pub use nodes::NodeSettings;
 pub use scenarios::{ANNOTATION, Scenarios, ScenariosError};

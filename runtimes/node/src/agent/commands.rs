@@ -8,7 +8,7 @@ use podinit::worker::Eviction;
 use tokio::sync::oneshot;
 
 use super::Keeper;
-use crate::control::Command;
+use crate::control::{Command, Counts};
 use crate::life::PodLife;
 
 impl Keeper {
@@ -39,8 +39,16 @@ impl Keeper {
                 let result = self.with_pod(&namespace, &pod, |life, now| life.evict(eviction, now));
                 answer(done, result);
             }
-            Command::Pods { done } => answer(done, self.pods.len()),
+            Command::Counts { done } => answer(done, self.count()),
         }
+    }
+
+    fn count(&self) -> Counts {
+        let mut counts = Counts { nodes: self.nodes.len(), ..self.counts.clone() };
+        for pod in self.pods.values() {
+            *counts.pods.entry(pod.life.status().phase.as_str()).or_default() += 1;
+        }
+        counts
     }
 
     /// Does something to a pod.
@@ -68,7 +76,7 @@ impl Keeper {
     async fn step(&mut self, by: Duration) {
         let target = self.clock.now() + by;
         loop {
-            while let Some(event) = self.watch.next().now_or_never() {
+            while let Some(Some(event)) = self.watch.next().now_or_never() {
                 self.observed(event);
             }
             self.advance(self.clock.now());

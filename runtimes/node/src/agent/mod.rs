@@ -14,8 +14,9 @@ use podinit::{FeatureGates, KubernetesVersion, PodStatus, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::admission::{Admission, Refusal};
 use crate::clock::{Clock, Pace};
-use crate::control::{Command, Control};
+use crate::control::{Command, Control, Counts};
 use crate::events::Recorder;
 use crate::life::{Habits, NodeShare, PodLife, Request, check_scenario, read_scenario};
 use crate::nodes::{NodeSettings, Nodes};
@@ -69,6 +70,9 @@ pub enum StartError {
         /// Why it was not done.
         source: Box<kube::Error>,
     },
+    /// What the nodes have is not told in quantities.
+    #[error("capacity: {0}")]
+    Capacity(#[from] podinit::resources::ResourceListError),
     /// The range of pods' addresses is none.
     #[error("the addresses of pods: {0}")]
     Addresses(#[from] crate::addresses::NoRange),
@@ -163,6 +167,8 @@ struct Keeper {
     scenarios: Scenarios,
     clock: Clock,
     nodes: BTreeMap<String, NodeShare>,
+    /// The accounts of nodes of which this program has said what they have.
+    admissions: BTreeMap<String, Admission>,
     /// By uid.
     pods: HashMap<String, Pod>,
     queue: BTreeSet<(Timestamp, String)>,
@@ -173,6 +179,7 @@ struct Keeper {
     writes: JoinSet<(String, Written)>,
     permits: Arc<Semaphore>,
     commands: mpsc::Receiver<Command>,
+    counts: Counts,
 }
 
 impl Keeper {
@@ -186,8 +193,11 @@ impl Keeper {
         let clock = Clock::new(options.pace);
         let mut habits = options.habits;
         habits.settings.kubelet_started_at.get_or_insert(clock.now());
-        let mut nodes = BTreeMap::new();
+        let (mut nodes, mut admissions) = (BTreeMap::new(), BTreeMap::new());
         for name in &options.nodes {
+            if options.settings.register {
+                admissions.insert(name.clone(), Admission::new(&options.settings.capacity)?);
+            }
             let range = ranges.get(name).unwrap_or(&options.settings.pod_cidr);
             let share = NodeShare {
                 addresses: range.parse()?,
@@ -210,6 +220,7 @@ impl Keeper {
             scenarios: options.scenarios.clone(),
             clock,
             nodes,
+            admissions,
             pods: HashMap::new(),
             queue: BTreeSet::new(),
             watch,
@@ -217,6 +228,7 @@ impl Keeper {
             writes: JoinSet::new(),
             permits: Arc::new(Semaphore::new(WRITES)),
             commands,
+            counts: Counts::default(),
         })
     }
 
@@ -230,13 +242,9 @@ impl Keeper {
                 }
             };
             tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => self.carry_out(command).await,
-                    // Nobody can ask for anything any more, but the pods live on.
-                    None => std::future::pending().await,
-                },
+                Some(command) = self.commands.recv() => self.carry_out(command).await,
                 Some(done) = self.writes.join_next() => self.written(done.ok()),
-                event = self.watch.next() => self.observed(event),
+                Some(event) = self.watch.next() => self.observed(event),
                 () = wait => {}
             }
             self.advance(self.clock.now());
@@ -285,6 +293,7 @@ impl Keeper {
         }
         if pod.life.is_over() {
             pod.release(self.nodes.get_mut(&pod.node));
+            self.admissions.entry(pod.node.clone()).and_modify(|node| node.leave(uid));
         }
         let due = pod.life.next_due();
         if due != pod.due {
@@ -333,6 +342,10 @@ impl Keeper {
 
     fn written(&mut self, done: Option<(String, Written)>) {
         let Some((uid, written)) = done else { return };
+        self.counts.writes += 1;
+        if written == Written::Failed {
+            self.counts.failed_writes += 1;
+        }
         if let Some(pod) = self.pods.get_mut(&uid) {
             pod.is_writing = false;
             match written {
@@ -348,24 +361,21 @@ impl Keeper {
         self.write(&uid);
     }
 
-    fn observed(&mut self, event: Option<Result<watcher::Event<v1::Pod>, watcher::Error>>) {
+    fn observed(&mut self, event: Result<watcher::Event<v1::Pod>, watcher::Error>) {
         match event {
-            Some(Ok(watcher::Event::Init)) => self.listed.clear(),
-            Some(Ok(watcher::Event::InitApply(pod))) => {
+            Ok(watcher::Event::Init) => self.listed.clear(),
+            Ok(watcher::Event::InitApply(pod)) => {
                 self.listed.extend(pod.metadata.uid.clone());
                 self.apply(pod);
             }
-            Some(Ok(watcher::Event::InitDone)) => {
+            Ok(watcher::Event::InitDone) => {
                 let gone: Vec<String> =
                     self.pods.keys().filter(|uid| !self.listed.contains(*uid)).cloned().collect();
                 gone.iter().for_each(|uid| self.forget(uid));
             }
-            Some(Ok(watcher::Event::Apply(pod))) => self.apply(pod),
-            Some(Ok(watcher::Event::Delete(pod))) => {
-                self.forget(&pod.metadata.uid.unwrap_or_default())
-            }
-            Some(Err(error)) => tracing::warn!(%error, "pods cannot be watched; trying again"),
-            None => tracing::error!("the watch of pods has ended"),
+            Ok(watcher::Event::Apply(pod)) => self.apply(pod),
+            Ok(watcher::Event::Delete(pod)) => self.forget(&pod.metadata.uid.unwrap_or_default()),
+            Err(error) => tracing::warn!(%error, "pods cannot be watched; trying again"),
         }
     }
 
@@ -397,10 +407,16 @@ impl Keeper {
         {
             share.addresses.reserve(address);
         }
+        let is_new = pod.status.as_ref().is_none_or(|status| status.start_time.is_none());
+        let admission = self.admissions.get_mut(&node).filter(|_| !is_released);
+        let admitted = admission.map_or(Ok(()), |node| node.admit(&uid, &pod, self.gates, is_new));
         let mut life = match PodLife::new(pod, self.gates, &self.habits, scenario, now) {
             Ok(life) => life,
             Err(error) => return tracing::warn!(uid, %error, "a pod that is none"),
         };
+        if let Err(Refusal { reason, message }) = admitted {
+            life.reject(&reason, &message, now);
+        }
         if let Some(complaint) = complaint {
             life.warn("InvalidScenario", complaint, now);
         }
@@ -436,5 +452,6 @@ impl Keeper {
             self.queue.remove(&(at, uid.to_owned()));
         }
         pod.release(self.nodes.get_mut(&pod.node));
+        self.admissions.entry(pod.node).and_modify(|node| node.leave(uid));
     }
 }

@@ -38,7 +38,7 @@ use podinit::event::Event;
 use podinit::pod::SpecError;
 use podinit::scenario::{Action, Scenario, ScenarioError, Verb};
 use podinit::worker::{Deletion, Eviction, SyncKind, WorkerSettings};
-use podinit::{Feature, FeatureGates, NextSync, PodSpec, PodStatus, PodWorker, Timestamp};
+use podinit::{Feature, FeatureGates, NextSync, PodPhase, PodSpec, PodStatus, PodWorker, Timestamp};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::addresses::Addresses;
@@ -188,6 +188,20 @@ impl PodLife {
         life.take_deletion(&pod, now);
         life.api = pod;
         Ok(life)
+    }
+
+    /// The node does not take the pod, which has just arrived: it fails, and nothing of it is started.
+    pub fn reject(&mut self, reason: &str, message: &str, now: Timestamp) {
+        let mut status = self.worker.api_status().clone();
+        status.phase = PodPhase::Failed;
+        status.reason = reason.into();
+        status.message = format_smolstr!("Pod was rejected: {message}");
+        status.start_time = Some(now.truncate_to_second());
+        self.worker = PodWorker::resume(self.habits.settings, status);
+        self.sync_due = None;
+        self.actions.clear();
+        let warning = Event::warning("", message);
+        self.events.push((now, Event { reason: reason.into(), ..warning }));
     }
 
     /// The API holds this of the pod now.

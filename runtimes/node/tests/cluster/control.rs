@@ -55,6 +55,13 @@ async fn nodes_do_what_they_are_told() {
     assert_eq!(container(&pod).restart_count, 1);
     assert_eq!(container(&pod).last_state.unwrap().terminated.unwrap().exit_code, 7);
 
+    let metrics = tell("GET /metrics").await.1;
+    for line in
+        ["podinit_nodes 1", "podinit_pods{phase=\"Running\"} 1", "podinit_failed_writes_total 0"]
+    {
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
+
     for (request, status, said) in [
         ("POST /step?by=soon", "400", "by: "),
         ("POST /step", "400", "missing field `by`"),

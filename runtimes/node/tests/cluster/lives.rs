@@ -214,3 +214,36 @@ spec:
         "annotation podinit.dev/scenario: containers.app.instances[0]: unknown field \"runsFor\"";
     assert!(message.starts_with(beginning), "{message}");
 }
+
+#[tokio::test]
+async fn a_pod_that_did_not_ask_the_scheduler_is_rejected_if_there_is_no_room() {
+    let small = |options: &mut podinit_node::Options| {
+        options.settings.capacity.insert("cpu".into(), "1".into());
+    };
+    let cluster = Cluster::builder().options(small).start().await.unwrap();
+    let pod = |name: &str| {
+        let resources = json!({"requests": {"cpu": "600m"}});
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {
+                "nodeName": "node-0",
+                "containers": [{"name": "app", "image": "x", "resources": resources}],
+            },
+        })
+        .to_string()
+    };
+    cluster.apply(&pod("first")).await.unwrap();
+    cluster.until::<Pod>("first", |pod| is_true(pod, "Ready")).await.unwrap();
+    cluster.apply(&pod("second")).await.unwrap();
+    let rejected = cluster.until::<Pod>("second", has_phase("Failed")).await.unwrap();
+    let status = rejected.status.unwrap();
+    assert_eq!(status.reason.as_deref(), Some("OutOfcpu"));
+    let words = "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 600, \
+                 capacity: 1000";
+    assert_eq!(status.message.as_deref(), Some(words));
+    let seen = cluster.kubectl(["get", "pod", "second", "--no-headers"]).await.unwrap();
+    assert!(seen.contains("OutOfcpu"), "{seen}");
+    cluster.kubectl(["delete", "pod", "first", "second", "--timeout=20s"]).await.unwrap();
+    cluster.apply(&pod("second")).await.unwrap();
+    cluster.until::<Pod>("second", |pod| is_true(pod, "Ready")).await.unwrap();
+}
