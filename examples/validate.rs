@@ -12,16 +12,19 @@ use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1;
 use podinit::manifest::{
-    Document, Location, ManifestError, Object, Problem, ReadOptions, locate, read,
+    Document, Location, ManifestError, Object, Problem, ProblemKind, ReadOptions, Workload, locate,
+    read_each,
 };
-use podinit::validation::{traps, validate};
+use podinit::validation::{
+    ValidationErrors, Warning, traps, validate, validate_workload, warnings, workload_warnings,
+};
 use podinit::{FeatureGates, KubernetesVersion};
 
 const USAGE: &str = "\
 usage: validate [OPTIONS] FILE.yaml...
 
   -                       reads standard input
-  --lenient               unknown fields and fields given twice are warnings
+  --lenient               unknown fields are warnings
   --kubernetes VERSION    whose rules hold: 1.28 to 1.37 [default: 1.36]
   --feature-gates NAME=true|false[,...]
   --no-traps              no warnings about known traps";
@@ -91,19 +94,17 @@ impl Linter<'_> {
     }
 
     fn run(&mut self) {
-        let strict =
-            if self.options.lenient { ReadOptions::lenient() } else { ReadOptions::strict() };
-        let documents = match read(self.text, &strict) {
-            Ok(documents) => documents,
-            Err(ManifestError::Fields { problems, omitted }) => {
-                self.problems(&problems, "error");
-                if omitted > 0 {
-                    self.add(None, "error", &format!("and {omitted} more fields are wrong"));
+        let documents = match read_each(self.text, &ReadOptions::lenient()) {
+            Ok(reading) => {
+                self.problems(&reading.problems);
+                if reading.omitted > 0 {
+                    let message = format!("and {} more fields are wrong", reading.omitted);
+                    self.add(None, "error", &message);
                 }
-                // The rest of the file may have errors of its own.
-                read(self.text, &ReadOptions::lenient())
-                    .map(|documents| documents.into_iter().map(without_warnings).collect())
-                    .unwrap_or_default()
+                if reading.documents.is_empty() && reading.problems.is_empty() {
+                    return self.add(None, "error", &ManifestError::Empty.to_string());
+                }
+                reading.documents
             }
             Err(ManifestError::Syntax { format, detail, location }) => {
                 return self.add(location, "error", &format!("not {format}: {detail}"));
@@ -111,9 +112,10 @@ impl Linter<'_> {
             Err(error) => return self.add(None, "error", &error.to_string()),
         };
         for document in &documents {
-            self.problems(&document.warnings, "warning");
+            self.problems(&document.warnings);
             match &document.object {
                 Object::Pod(pod) => self.pod(document, pod),
+                Object::Workload(workload) => self.workload(document, workload),
                 Object::Other { kind, name, .. } => {
                     let name = name.as_deref().unwrap_or_default();
                     let message = format!("{kind:?} {name:?} is no pod and is not looked into");
@@ -124,28 +126,73 @@ impl Linter<'_> {
         }
     }
 
-    fn problems(&mut self, problems: &[Problem], severity: &str) {
+    fn problems(&mut self, problems: &[Problem]) {
         for problem in problems {
+            // Kubernetes takes fields that are given twice, and those it does not know only if asked to.
+            let severity = match problem.kind {
+                ProblemKind::DuplicateField => "warning",
+                ProblemKind::UnknownField { .. } if self.options.lenient => "warning",
+                _ => "error",
+            };
             self.at(problem.document, &problem.field, severity, &problem.to_string());
         }
     }
 
     fn pod(&mut self, document: &Document, pod: &v1::Pod) {
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let within = |field: &str| match document.path.as_str() {
-            "" => field.to_owned(),
-            path => format!("{path}.{field}"),
-        };
-        let errors = validate(pod, self.options.gates).err();
-        for error in errors.iter().flatten() {
-            let message = format!("pod {name:?}: {error}");
-            self.at(document.position, &within(&error.field), "error", &message);
+        let whose = format!("pod {:?}", pod.metadata.name.as_deref().unwrap_or_default());
+        let gates = self.options.gates;
+        let errors = validate(pod, gates).err();
+        self.said(document, &whose, errors, || warnings(pod, gates));
+        self.traps(document, &whose, "", pod);
+    }
+
+    fn workload(&mut self, document: &Document, workload: &Workload) {
+        let name = workload.metadata().name.as_deref().unwrap_or_default();
+        let whose = format!("{} {name:?}", workload.kind());
+        let errors = validate_workload(workload, self.options.gates).err();
+        self.said(document, &whose, errors, || workload_warnings(workload));
+        for (template, pod) in workload.templates().zip(workload.pods()) {
+            self.traps(document, &whose, template.path, &pod);
         }
+    }
+
+    /// What the apiserver says to an object: what it refuses comes with no warnings.
+    fn said(
+        &mut self,
+        document: &Document,
+        whose: &str,
+        errors: Option<ValidationErrors>,
+        warnings: impl FnOnce() -> Vec<Warning>,
+    ) {
+        let warnings = if errors.is_some() { Vec::new() } else { warnings() };
+        for error in errors.iter().flatten() {
+            let field = within(&document.path, &error.field);
+            self.at(document.position, &field, "error", &format!("{whose}: {error}"));
+        }
+        for warning in warnings {
+            let field = within(&document.path, &warning.field);
+            self.at(document.position, &field, "warning", &format!("{whose}: {warning}"));
+        }
+    }
+
+    fn traps(&mut self, document: &Document, whose: &str, path: &str, pod: &v1::Pod) {
         let found = if self.options.traps { traps(pod, self.options.gates) } else { Vec::new() };
         for trap in found {
-            let message = format!("pod {name:?}: {trap}");
-            self.at(document.position, &within(&trap.field), "warning", &message);
+            let field = within(path, &trap.field);
+            let text = trap.to_string();
+            let text = text.strip_prefix(&*trap.field).unwrap_or(&text);
+            let message = format!("{whose}: {field}{text}");
+            let field = within(&document.path, &field);
+            self.at(document.position, &field, "warning", &message);
         }
+    }
+}
+
+fn within(path: &str, field: &str) -> String {
+    match (path, field) {
+        ("", field) => field.to_owned(),
+        (path, "") => path.to_owned(),
+        (path, field) => format!("{path}.{field}"),
     }
 }
 
@@ -157,11 +204,6 @@ fn report(file: &str, mut findings: Vec<(Option<Location>, String)>) -> String {
         None => format!("{file}: {message}\n"),
     };
     findings.iter().map(line).collect()
-}
-
-fn without_warnings(mut document: Document) -> Document {
-    document.warnings = Vec::new();
-    document
 }
 
 fn read_file(file: &str) -> Result<String, String> {

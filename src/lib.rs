@@ -109,6 +109,7 @@ pub mod time;
 pub mod validation;
 pub mod version;
 pub mod worker;
+mod workload;
 
 pub use k8s_openapi;
 pub use smol_str::SmolStr;

@@ -5,10 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1;
-use podinit::manifest::{Document, Object, ReadOptions, read};
+use podinit::manifest::{Object, ReadOptions, read};
 use podinit::{FeatureGates, PodSpec};
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::failure::Failure;
 
@@ -141,25 +139,21 @@ fn pods(source: &Source) -> Result<Vec<Subject>, Failure> {
                 workload: None,
                 pod: (**pod).clone(),
             }),
+            Object::Workload(workload) => {
+                let name = workload.metadata().name.as_deref().unwrap_or_default();
+                let named = format!("{} {name}", workload.kind());
+                subjects.extend(workload.pods().into_iter().map(|pod| Subject {
+                    source: source.name.clone(),
+                    workload: Some(named.clone()),
+                    pod,
+                }));
+            }
             Object::Other { kind, name, .. } => {
                 let name = name.as_deref().unwrap_or_default();
-                let workload = format!("{kind} {name}");
-                match template(source, &document, kind) {
-                    Some(pod) => {
-                        let text = pod.to_string();
-                        let read = read(&text, &ReadOptions::strict())
-                            .map_err(|error| in_file(&format_args!("{workload}: {error}")))?;
-                        subjects.extend(read.into_iter().filter_map(|document| {
-                            let Object::Pod(pod) = document.object else { return None };
-                            let (source, workload) = (source.name.clone(), workload.clone());
-                            Some(Subject { source, workload: Some(workload), pod: *pod })
-                        }));
-                    }
-                    None => anstream::eprintln!(
-                        "{}: skipping {workload}: neither a pod nor a workload",
-                        source.name
-                    ),
-                }
+                anstream::eprintln!(
+                    "{}: skipping {kind} {name}: neither a pod nor a workload",
+                    source.name
+                );
             }
             _ => {}
         }
@@ -168,47 +162,4 @@ fn pods(source: &Source) -> Result<Vec<Subject>, Failure> {
         return Err(in_file(&"no pod, and no workload that makes pods"));
     }
     Ok(subjects)
-}
-
-/// Where each kind of workload has its pod template.
-const TEMPLATES: [(&str, &str); 8] = [
-    ("Deployment", "/spec/template"),
-    ("StatefulSet", "/spec/template"),
-    ("DaemonSet", "/spec/template"),
-    ("ReplicaSet", "/spec/template"),
-    ("ReplicationController", "/spec/template"),
-    ("Job", "/spec/template"),
-    ("CronJob", "/spec/jobTemplate/spec/template"),
-    ("PodTemplate", "/template"),
-];
-
-/// Where the pod template of a workload stands, as the API server names fields.
-pub fn template_path(kind: &str) -> Option<String> {
-    let (_, pointer) = TEMPLATES.iter().find(|(known, _)| *known == kind)?;
-    Some(pointer.trim_start_matches('/').replace('/', "."))
-}
-
-/// The pod that a workload would make: its template, named after it.
-pub fn template(source: &Source, document: &Document, kind: &str) -> Option<Value> {
-    let (_, pointer) = TEMPLATES.iter().find(|(known, _)| *known == kind)?;
-    let texts = serde_yaml::Deserializer::from_str(&source.text);
-    let whole = texts.into_iter().nth(document.position)?;
-    let mut object = &Value::deserialize(whole).ok()?;
-    if let Some(item) = document.path.strip_prefix("items[").and_then(|p| p.strip_suffix(']')) {
-        object = object.get("items")?.get(item.parse::<usize>().ok()?)?;
-    }
-    let mut pod = object.pointer(pointer)?.as_object()?.clone();
-    pod.insert("apiVersion".into(), "v1".into());
-    pod.insert("kind".into(), "Pod".into());
-    let metadata = pod.entry("metadata").or_insert_with(|| Value::Object(Default::default()));
-    let of_object = object.get("metadata");
-    if let Some(metadata) = metadata.as_object_mut() {
-        for field in ["name", "namespace"] {
-            let value = of_object.and_then(|metadata| metadata.get(field));
-            if let Some(value) = value.filter(|_| !metadata.contains_key(field)) {
-                metadata.insert(field.into(), value.clone());
-            }
-        }
-    }
-    Some(Value::Object(pod))
 }

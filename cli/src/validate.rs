@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1;
 use podinit::FeatureGates;
 use podinit::manifest::{
-    Document, Location, ManifestError, Object, Problem, ReadOptions, locate, read,
+    Document, Location, ManifestError, Object, Problem, ProblemKind, ReadOptions, Workload, locate,
+    read_each,
 };
-use podinit::validation::{traps, validate};
+use podinit::validation::{
+    ValidationErrors, Warning, traps, validate, validate_workload, warnings, workload_warnings,
+};
 use serde_json::{Value, json};
 
 use crate::Verdict;
 use crate::failure::Failure;
-use crate::input::{Files, Source, template, template_path};
+use crate::input::{Files, Source};
 use crate::output::Out;
 use crate::rules::Rules;
 
@@ -24,7 +27,7 @@ const REREAD: usize = 32 << 20;
 pub struct Options {
     #[command(flatten)]
     files: Files,
-    /// Unknown fields, and fields that are given twice, are warnings.
+    /// Unknown fields are warnings.
     #[arg(long)]
     lenient: bool,
     /// No warnings about known traps.
@@ -148,20 +151,19 @@ impl Linter<'_> {
     }
 
     fn run(&mut self) {
-        let strict =
-            if self.options.lenient { ReadOptions::lenient() } else { ReadOptions::strict() };
-        let documents = match read(&self.source.text, &strict) {
-            Ok(documents) => documents,
-            Err(ManifestError::Fields { problems, omitted }) => {
-                self.problems(&problems, Severity::Error);
-                if omitted > 0 {
-                    let message = format!("and {omitted} more fields are wrong");
+        // What is unknown is told, and the rest of the object may have errors of its own.
+        let documents = match read_each(&self.source.text, &ReadOptions::lenient()) {
+            Ok(reading) => {
+                self.problems(&reading.problems);
+                if reading.omitted > 0 {
+                    let message = format!("and {} more fields are wrong", reading.omitted);
                     self.add(None, "", Severity::Error, "fields", message);
                 }
-                // The rest of the file may have errors of its own.
-                read(&self.source.text, &ReadOptions::lenient())
-                    .map(|documents| documents.into_iter().map(without_warnings).collect())
-                    .unwrap_or_default()
+                if reading.documents.is_empty() && reading.problems.is_empty() {
+                    let message = ManifestError::Empty.to_string();
+                    return self.add(None, "", Severity::Error, "file", message);
+                }
+                reading.documents
             }
             Err(ManifestError::Syntax { format, detail, location }) => {
                 let message = format!("not {format}: {detail}");
@@ -170,74 +172,83 @@ impl Linter<'_> {
             Err(error) => return self.add(None, "", Severity::Error, "file", error.to_string()),
         };
         for document in &documents {
-            self.problems(&document.warnings, Severity::Warning);
+            self.problems(&document.warnings);
             match &document.object {
-                Object::Pod(pod) => self.pod(document, "", pod),
+                Object::Pod(pod) => self.pod(document, pod),
+                Object::Workload(workload) => self.workload(document, workload),
                 Object::Other { kind, name, .. } => {
                     let name = name.as_deref().unwrap_or_default();
-                    self.other(document, kind, name);
+                    let message = format!("{kind:?} {name:?} makes no pods and is not looked into");
+                    self.at(document.position, &document.path, Severity::Note, "kind", message);
                 }
                 _ => {}
             }
         }
     }
 
-    fn problems(&mut self, problems: &[Problem], severity: Severity) {
+    fn problems(&mut self, problems: &[Problem]) {
         for problem in problems {
+            // Kubernetes takes fields that are given twice, and those it does not know only if asked to.
+            let severity = match problem.kind {
+                ProblemKind::DuplicateField => Severity::Warning,
+                ProblemKind::UnknownField { .. } if self.options.lenient => Severity::Warning,
+                _ => Severity::Error,
+            };
             self.at(problem.document, &problem.field, severity, "fields", problem.to_string());
         }
     }
 
-    /// A workload, whose template is looked into, or something else, which is not.
-    fn other(&mut self, document: &Document, kind: &str, name: &str) {
-        let found = template_path(kind).zip(template(self.source, document, kind));
-        let Some((path, pod)) = found else {
-            let message = format!("{kind:?} {name:?} makes no pods and is not looked into");
-            return self.at(document.position, &document.path, Severity::Note, "kind", message);
-        };
-        let text = pod.to_string();
-        match read(&text, &ReadOptions::strict()) {
-            Ok(read) => {
-                for pod in read {
-                    if let Object::Pod(pod) = pod.object {
-                        self.pod(document, &path, &pod);
-                    }
-                }
-            }
-            Err(ManifestError::Fields { problems, .. }) => {
-                for problem in problems {
-                    let field = within(&document.path, &within(&path, &problem.field));
-                    let message = format!("{kind} {name:?}: {problem}");
-                    self.at(document.position, &field, Severity::Error, "fields", message);
-                }
-            }
-            Err(error) => {
-                let message = format!("{kind} {name:?}: {error}");
-                self.at(document.position, &document.path, Severity::Error, "fields", message);
-            }
+    /// What the apiserver says to an object.
+    fn said(
+        &mut self,
+        document: &Document,
+        whose: &str,
+        errors: Option<ValidationErrors>,
+        warnings: impl FnOnce() -> Vec<Warning>,
+    ) {
+        self.checked += 1;
+        let refused = errors.is_some();
+        for error in errors.iter().flatten() {
+            let field = within(&document.path, &error.field);
+            let message = format!("{whose}: {error}");
+            self.at(document.position, &field, Severity::Error, "validation", message);
+        }
+        // What is refused comes with no warnings.
+        for warning in if refused { Vec::new() } else { warnings() } {
+            let field = within(&document.path, &warning.field);
+            let message = format!("{whose}: {warning}");
+            self.at(document.position, &field, Severity::Warning, "warning", message);
         }
     }
 
-    fn pod(&mut self, document: &Document, path: &str, pod: &v1::Pod) {
-        self.checked += 1;
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let field_of = |field: &str| within(&document.path, &within(path, field));
-        let errors = validate(pod, self.gates).err();
-        for error in errors.iter().flatten() {
-            let text = error.to_string();
-            let message = match text.strip_prefix(&*error.field) {
-                Some(rest) => format!("pod {name:?}: {}{rest}", within(path, &error.field)),
-                None => format!("pod {name:?}: {text}"),
-            };
-            let field = field_of(&error.field);
-            self.at(document.position, &field, Severity::Error, "validation", message);
+    fn workload(&mut self, document: &Document, workload: &Workload) {
+        let name = workload.metadata().name.as_deref().unwrap_or_default();
+        let whose = format!("{} {name:?}", workload.kind());
+        let errors = validate_workload(workload, self.gates).err();
+        self.said(document, &whose, errors, || workload_warnings(workload));
+        for (template, pod) in workload.templates().zip(workload.pods()) {
+            self.traps(document, &whose, template.path, &pod);
         }
+    }
+
+    fn pod(&mut self, document: &Document, pod: &v1::Pod) {
+        let whose = format!("pod {:?}", pod.metadata.name.as_deref().unwrap_or_default());
+        let errors = validate(pod, self.gates).err();
+        let gates = self.gates;
+        self.said(document, &whose, errors, || warnings(pod, gates));
+        self.traps(document, &whose, "", pod);
+    }
+
+    fn traps(&mut self, document: &Document, whose: &str, path: &str, pod: &v1::Pod) {
         if self.options.no_traps {
             return;
         }
         for trap in traps(pod, self.gates) {
-            let message = format!("pod {name:?}: {trap}");
-            let field = field_of(&trap.field);
+            let field = within(path, &trap.field);
+            let text = trap.to_string();
+            let text = text.strip_prefix(&*trap.field).unwrap_or(&text);
+            let message = format!("{whose}: {field}{text}");
+            let field = within(&document.path, &field);
             self.at(document.position, &field, Severity::Warning, "trap", message);
         }
     }
@@ -249,11 +260,6 @@ fn within(path: &str, field: &str) -> String {
         (path, "") => path.to_owned(),
         (path, field) => format!("{path}.{field}"),
     }
-}
-
-fn without_warnings(mut document: Document) -> Document {
-    document.warnings = Vec::new();
-    document
 }
 
 fn text(findings: &[Finding], checked: usize, out: &mut Out) -> Result<(), Failure> {
@@ -296,12 +302,13 @@ fn as_json(findings: &[Finding], checked: usize) -> Value {
 }
 
 /// The rules that findings name, with what they are about.
-const RULES: [(&str, &str); 6] = [
+const RULES: [(&str, &str); 7] = [
     ("file", "A file can be read as a manifest"),
     ("syntax", "A manifest is YAML or JSON"),
     ("kind", "Only what makes pods is looked into"),
     ("fields", "Fields exist, and have values of their type"),
-    ("validation", "The API server accepts the pod"),
+    ("validation", "The API server accepts the object"),
+    ("warning", "The API server has nothing to say to an object that it accepts"),
     ("trap", "Nothing that the API server accepts and people regret"),
 ];
 

@@ -22,6 +22,7 @@ pub fn read_pods(path: &Path) -> Result<Vec<v1::Pod>, String> {
     for document in documents {
         match document.object {
             Object::Pod(pod) => pods.push(*pod),
+            Object::Workload(workload) => pods.extend(workload.pods()),
             Object::Other { kind, name, .. } => {
                 let name = name.unwrap_or_default();
                 eprintln!("{file}: skipping {kind} {name}: not a pod");

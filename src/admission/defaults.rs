@@ -1,6 +1,7 @@
 //! The defaults of the API: what the apiserver fills in before it looks at a pod.
 
 mod volume;
+mod workload;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -14,6 +15,8 @@ use crate::quantity::{Quantity, Scale};
 use crate::resources::default_requests;
 use crate::version::FeatureGates;
 
+pub use workload::apply_to_workload;
+
 type ResourceList = BTreeMap<String, ApiQuantity>;
 
 /// `DefaultTerminationGracePeriodSeconds`.
@@ -24,8 +27,8 @@ const TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
 /// What is set stays as it is, but quantities finer than a thousandth, which are rounded up.
 /// Applying it twice changes nothing more.
 ///
-/// Source: `SetObjectDefaults_Pod` (`pkg/apis/core/v1/defaults.go`). It is for pods only: in a
-/// template the apiserver leaves requests unset. Left out are `optional` of `fileKeyRef`, which the
+/// Source: `SetObjectDefaults_Pod` (`pkg/apis/core/v1/defaults.go`). It is for pods only: see
+/// [`apply_to_workload`] for templates. Left out are `optional` of `fileKeyRef`, which the
 /// oldest API types lack, and volumes of types that Kubernetes no longer supports.
 ///
 /// ```
@@ -84,23 +87,33 @@ macro_rules! parts {
         }
     };
 }
+/// The defaults of a template: unlike those of a pod, its requests, host ports and service links stay
+/// unset.
+fn apply_to_template(template: &mut v1::PodTemplateSpec) {
+    apply_to_fields(template.spec.get_or_insert_default());
+}
+
 fn apply_to_spec(spec: &mut v1::PodSpec, gates: FeatureGates) {
     // What is no quantity leaves the pod's own requests as they are, and is told by validation.
     // Amounts are rounded later: the pod's own requests are sums of the containers' exact ones.
     let _ = default_requests(spec, gates);
     spec.enable_service_links.get_or_insert(true);
+    apply_to_fields(spec);
+    if spec.host_network == Some(true) {
+        let init_containers = spec.init_containers.iter_mut().flatten();
+        spec.containers.iter_mut().chain(init_containers).for_each(host_ports_from_ports);
+    }
+}
+
+fn apply_to_fields(spec: &mut v1::PodSpec) {
     text(&mut spec.dns_policy, "ClusterFirst");
     text(&mut spec.restart_policy, "Always");
     spec.security_context.get_or_insert_default();
     spec.termination_grace_period_seconds.get_or_insert(TERMINATION_GRACE_PERIOD_SECONDS);
     text(&mut spec.scheduler_name, "default-scheduler");
     spec.volumes.iter_mut().flatten().for_each(volume::apply);
-    let host_network = spec.host_network == Some(true);
     for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
         apply_to_container(parts!(container));
-        if host_network {
-            host_ports_from_ports(container);
-        }
     }
     for container in spec.ephemeral_containers.iter_mut().flatten() {
         apply_to_container(parts!(container));
@@ -178,21 +191,49 @@ fn image_pull_policy(image: &str) -> &'static str {
     if has_latest_tag(image) { "Always" } else { "IfNotPresent" }
 }
 
-/// An image without tag and digest has the tag `latest`; a digest alone does not.
+/// An image without tag and digest has the tag `latest`; a digest alone does not, and neither does
+/// what is no reference to an image (`ParseImageName`).
 fn has_latest_tag(image: &str) -> bool {
-    // What is no image at all has no tag either.
-    if image.is_empty() {
-        return false;
-    }
     let (name, digest) = match image.split_once('@') {
         Some((name, _)) => (name, true),
         None => (image, false),
     };
     // A colon before the last slash belongs to the registry's port.
-    match name.rsplit('/').next().and_then(|last| last.split_once(':')) {
-        Some((_, tag)) => tag == "latest",
-        None => !digest,
-    }
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (name, tag) = match name[last..].split_once(':') {
+        Some((end, tag)) => (&name[..last + end.len()], Some(tag)),
+        None => (name, None),
+    };
+    is_image_name(name)
+        && match tag {
+            Some(tag) => tag == "latest",
+            None => !digest,
+        }
+}
+
+/// Is this the name of an image, with or without a registry?
+fn is_image_name(name: &str) -> bool {
+    let is_registry = |part: &str| {
+        part == "localhost" || part.contains(['.', ':']) || part.to_lowercase() != part
+    };
+    let path = match name.split_once('/') {
+        Some((first, path)) if is_registry(first) => {
+            let inner = |b: u8| b.is_ascii_alphanumeric() || b".:-[]".contains(&b);
+            if !first.bytes().all(inner) {
+                return false;
+            }
+            path
+        }
+        _ => name,
+    };
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    path.split('/').all(|part| {
+        let ends = part.bytes().next().zip(part.bytes().last());
+        ends.is_some_and(|(first, last)| inner(first) && inner(last))
+            && part.bytes().all(|b| inner(b) || b"._-".contains(&b))
+            && !part.contains("..")
+            && !part.contains("___")
+    })
 }
 
 /// The node's port is the container's own (`defaultHostNetworkPorts`).

@@ -40,7 +40,7 @@ pub enum ProblemKind {
         /// What does what the field was meant for, if that is known.
         advice: Option<&'static str>,
     },
-    /// The field is given twice; the last one counts.
+    /// The field is given twice; the last one counts. Kubernetes takes it.
     DuplicateField,
     /// The value has another type than the field.
     WrongType {
@@ -53,6 +53,19 @@ pub enum ProblemKind {
     ApiVersion {
         /// The version found.
         found: String,
+        /// The kind.
+        kind: &'static str,
+        /// The version that it has.
+        expected: &'static str,
+    },
+    /// The API has no such kind.
+    UnknownKind {
+        /// The kind found.
+        kind: String,
+        /// The version of the API.
+        version: String,
+        /// A kind that there is and that looks alike.
+        suggestion: Option<&'static str>,
     },
     /// A list is longer than is taken here.
     TooMany {
@@ -99,8 +112,16 @@ impl fmt::Display for Problem {
             ProblemKind::DuplicateField => write!(f, "duplicate field \"{field}\""),
             ProblemKind::WrongType { detail } => write!(f, "{field}: {detail}"),
             ProblemKind::Missing => write!(f, "{field}: Required value: every object names it"),
-            ProblemKind::ApiVersion { found } => {
-                write!(f, "{field}: Invalid value: \"{found}\": a Pod is of version \"v1\"")
+            ProblemKind::ApiVersion { found, kind, expected } => write!(
+                f,
+                "{field}: Invalid value: \"{found}\": a {kind} is of version \"{expected}\""
+            ),
+            ProblemKind::UnknownKind { kind, version, suggestion } => {
+                write!(f, "{field}: no matches for kind \"{kind}\" in version \"{version}\"")?;
+                match suggestion {
+                    Some(suggestion) => write!(f, ": did you mean \"{suggestion}\"?"),
+                    None => Ok(()),
+                }
             }
             ProblemKind::TooMany { count, limit } => {
                 write!(f, "{field}: Too many: {count}: must have at most {limit} items")

@@ -1,10 +1,13 @@
 //! Manifests: YAML of several documents, or JSON, to pods.
 //!
 //! [`read`] is strict by default, as `kubectl` is: a field that the API does not have is an error
-//! that names its path, and so is a field that is given twice. [`ReadOptions::lenient`] makes
-//! warnings of these.
+//! that names its path. [`ReadOptions::lenient`] makes a warning of it. A field that is given twice
+//! is a warning, and the last one counts, as `kubectl` has it.
 //!
-//! Documents of other kinds are named and left alone. The items of a `List` or `PodList` count as
+//! YAML is read as `sigs.k8s.io/yaml` reads it: `yes`, `on` and `010` without quotes are no texts,
+//! and null is the zero value.
+//!
+//! Pods and the workloads that make them are read, documents of other kinds are named and left alone. The items of a `List` or `PodList` count as
 //! documents. What is read has no defaults, see [`defaults::apply`](crate::admission::defaults::apply).
 //!
 //! The size of what is read is bounded, see [`Limits`], and so is the work: aliases cannot make a
@@ -18,16 +21,15 @@ mod error;
 mod locate;
 mod node;
 mod path;
+mod reader;
+mod scalar;
 mod suggest;
 mod typed;
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::RefCell;
 
 use k8s_openapi::api::core::v1;
 use serde::de::DeserializeSeed;
@@ -35,15 +37,15 @@ use serde::de::DeserializeSeed;
 pub use error::{Format, Location, ManifestError, Problem, ProblemKind};
 pub use locate::locate;
 
+pub use crate::workload::{Template, Workload};
+
 use error::Stop;
 use node::{Budget, Node, Seed};
 use path::Path;
-use typed::WrongType;
+use reader::Reader;
 
 /// Deeper the parsers themselves do not go.
 const MAX_DEPTH: usize = 100;
-/// How many problems are reported one by one; further ones are only counted.
-const MAX_PROBLEMS: usize = 100;
 
 /// How much is read. Each limit has its own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +71,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// Fields that are unknown or given twice are warnings, as with `kubectl --validate=warn`.
+    /// Fields that are unknown are warnings, as with `kubectl --validate=warn`.
     pub lenient: bool,
     /// How much is read.
     pub limits: Limits,
@@ -97,7 +99,8 @@ pub struct Document {
     pub path: String,
     /// The object.
     pub object: Object,
-    /// What was overlooked, if reading is lenient; the first hundred.
+    /// Fields that are given twice, and what else was overlooked if reading is lenient; the first
+    /// hundred.
     pub warnings: Vec<Problem>,
 }
 
@@ -107,6 +110,8 @@ pub struct Document {
 pub enum Object {
     /// A pod.
     Pod(Box<v1::Pod>),
+    /// An object that makes pods from a template.
+    Workload(Box<Workload>),
     /// Anything else, which is not looked into.
     Other {
         /// Its `apiVersion`.
@@ -150,6 +155,48 @@ pub enum Object {
 /// # Ok::<(), podinit::manifest::ManifestError>(())
 /// ```
 pub fn read(text: &str, options: &ReadOptions) -> Result<Vec<Document>, ManifestError> {
+    let Reading { documents, problems, omitted } = read_each(text, options)?;
+    if !problems.is_empty() {
+        return Err(ManifestError::Fields { problems, omitted });
+    }
+    if documents.is_empty() {
+        return Err(ManifestError::Empty);
+    }
+    Ok(documents)
+}
+
+/// What a manifest holds, and what of it cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Reading {
+    /// The objects that can be read.
+    pub documents: Vec<Document>,
+    /// Why the others cannot, in the order of the text; the first hundred.
+    pub problems: Vec<Problem>,
+    /// How many problems more there are.
+    pub omitted: usize,
+}
+
+/// Reads a manifest object by object: one that cannot be read takes nothing from the others.
+///
+/// # Errors
+/// [`ManifestError`] if the text itself cannot be read or goes beyond a limit.
+///
+/// ```
+/// use podinit::manifest::{ReadOptions, read_each};
+///
+/// let text = r#"{"apiVersion": "v1", "kind": "Pod", "spec": {"hostNetwork": "yes"}}
+///     {"apiVersion": "v1", "kind": "Pod"}"#;
+/// let reading = read_each(text, &ReadOptions::strict())?;
+/// assert_eq!(reading.documents.len(), 1);
+/// assert_eq!(
+///     reading.problems[0].to_string(),
+///     "spec.hostNetwork: cannot unmarshal string into Go struct field \
+///      PodSpec.spec.hostNetwork of type bool"
+/// );
+/// # Ok::<(), podinit::manifest::ManifestError>(())
+/// ```
+pub fn read_each(text: &str, options: &ReadOptions) -> Result<Reading, ManifestError> {
     let limits = options.limits;
     if text.len() > limits.bytes {
         return Err(ManifestError::TooLong { bytes: text.len(), limit: limits.bytes });
@@ -166,7 +213,7 @@ pub fn read(text: &str, options: &ReadOptions) -> Result<Vec<Document>, Manifest
             }
         }
     }
-    reader.finish()
+    Ok(reader.finish())
 }
 
 fn describe(node: &Node) -> &'static str {
@@ -181,38 +228,42 @@ fn describe(node: &Node) -> &'static str {
 }
 
 fn parse(text: &str, limits: Limits) -> Result<Vec<Node>, ManifestError> {
-    type Parse = fn(&str, &Budget) -> Result<Vec<Node>, ManifestError>;
-    let within = |parse: Parse| {
-        let budget = Budget::new(text.len(), limits.depth.min(MAX_DEPTH));
+    type Parse = fn(&str, &Budget<'_>) -> Result<Vec<Node>, ManifestError>;
+    let (depth, text) = (limits.depth.min(MAX_DEPTH), &*without_marks(text));
+    let within = |parse: Parse, budget: Budget<'_>| {
         parse(text, &budget).map_err(|error| match budget.stop() {
-            Some(Stop::Depth) => ManifestError::TooDeep { limit: limits.depth.min(MAX_DEPTH) },
+            Some(Stop::Depth) => ManifestError::TooDeep { limit: depth },
             Some(Stop::Aliases) => ManifestError::Aliases,
             None => error,
         })
     };
-    if looks_like_json(text) {
-        let json = within(parse_json);
+    #[cfg(feature = "yaml")]
+    let yaml = || Budget::of_yaml(text, depth);
+    #[cfg(not(feature = "yaml"))]
+    let yaml = || Budget::new(text.len(), depth);
+    if text.trim_start().starts_with('{') {
+        let json = within(parse_json, Budget::new(text.len(), depth));
         return match json {
             // A flow mapping of YAML begins the same way. If it is none either, JSON's error is the
             // one that helps: the text looks like JSON.
-            Err(ManifestError::Syntax { .. }) => within(parse_yaml).or(json),
+            Err(ManifestError::Syntax { .. }) => within(parse_yaml, yaml()).or(json),
             json => json,
         };
     }
-    within(parse_yaml)
+    within(parse_yaml, yaml())
 }
 
-fn looks_like_json(text: &str) -> bool {
-    without_mark(text).trim_start().starts_with('{')
+/// Some editors begin a file with a byte order mark, and joined files have one in each document.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains("\n\u{feff}") {
+        return text.replace("\n\u{feff}", "\n").into();
+    }
+    text.into()
 }
 
-/// Some editors begin a file with a byte order mark.
-fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-fn parse_json(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
-    let mut parser = serde_json::Deserializer::from_str(without_mark(text));
+fn parse_json(text: &str, budget: &Budget<'_>) -> Result<Vec<Node>, ManifestError> {
+    let mut parser = serde_json::Deserializer::from_str(text);
     let mut trees = Vec::new();
     while parser.end().is_err() {
         let tree = Seed::new(budget).deserialize(&mut parser).map_err(|error| {
@@ -259,7 +310,7 @@ fn too_many_open_brackets(text: &str) -> bool {
 }
 
 #[cfg(feature = "yaml")]
-fn parse_yaml(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
+fn parse_yaml(text: &str, budget: &Budget<'_>) -> Result<Vec<Node>, ManifestError> {
     if too_many_open_brackets(text) {
         return Err(ManifestError::TooDeep { limit: budget.depth() });
     }
@@ -280,184 +331,6 @@ fn parse_yaml(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
 }
 
 #[cfg(not(feature = "yaml"))]
-fn parse_yaml(text: &str, budget: &Budget) -> Result<Vec<Node>, ManifestError> {
+fn parse_yaml(text: &str, budget: &Budget<'_>) -> Result<Vec<Node>, ManifestError> {
     parse_json(text, budget)
-}
-
-struct Reader<'a> {
-    options: &'a ReadOptions,
-    documents: Vec<Document>,
-    problems: Vec<Problem>,
-    omitted: usize,
-}
-
-impl<'a> Reader<'a> {
-    const fn new(options: &'a ReadOptions) -> Self {
-        Self { options, documents: Vec::new(), problems: Vec::new(), omitted: 0 }
-    }
-
-    fn finish(mut self) -> Result<Vec<Document>, ManifestError> {
-        if self.options.lenient {
-            // What is left belongs to no object that was read: a list's own fields.
-            self.problems.retain(|problem| !problem.is_strictness());
-        }
-        if !self.problems.is_empty() {
-            return Err(ManifestError::Fields { problems: self.problems, omitted: self.omitted });
-        }
-        if self.documents.is_empty() {
-            return Err(ManifestError::Empty);
-        }
-        Ok(self.documents)
-    }
-
-    fn problem(&mut self, document: usize, field: &dyn ToString, kind: ProblemKind) {
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem { document, field: field.to_string(), kind });
-        } else {
-            self.omitted += 1;
-        }
-    }
-
-    /// One object: a pod, a list of objects, or something else. `kind` is what it is if it does not
-    /// say so itself.
-    fn object(&mut self, document: usize, node: &Node, path: &Path<'_>, kind: Option<&str>) {
-        let first_problem = self.problems.len();
-        let text = |field: &str| node.get(field).and_then(Node::as_text);
-        let Some(kind) = text("kind").or(kind) else {
-            self.problem(document, &path.field("kind"), ProblemKind::Missing);
-            return;
-        };
-        // An item of a list has the list's version if it names none.
-        let inherited = if let Path::Document = path { None } else { Some("v1") };
-        let Some(api_version) = text("apiVersion").or(inherited) else {
-            self.problem(document, &path.field("apiVersion"), ProblemKind::Missing);
-            return;
-        };
-        if matches!(kind, "List" | "PodList") && api_version == "v1" {
-            let item_kind = (kind == "PodList").then_some("Pod");
-            self.list(document, node, path, item_kind);
-            return;
-        }
-        self.duplicates(document, node, path);
-        let object = match kind {
-            "Pod" if api_version != "v1" => {
-                let kind = ProblemKind::ApiVersion { found: api_version.to_owned() };
-                self.problem(document, &path.field("apiVersion"), kind);
-                return;
-            }
-            "Pod" => match self.pod(document, node, path) {
-                Some(pod) => Object::Pod(Box::new(pod)),
-                None => return,
-            },
-            _ => {
-                let name = node.get("metadata").and_then(|metadata| metadata.get("name"));
-                Object::Other {
-                    api_version: api_version.to_owned(),
-                    kind: kind.to_owned(),
-                    name: name.and_then(Node::as_text).map(ToOwned::to_owned),
-                }
-            }
-        };
-        let mut warnings = Vec::new();
-        if self.options.lenient {
-            // None of these is an error: the object was read.
-            warnings = self.problems.split_off(first_problem.min(self.problems.len()));
-        }
-        self.documents.push(Document {
-            position: document,
-            path: path.to_string(),
-            object,
-            warnings,
-        });
-    }
-
-    /// The items of a list, each of which counts as a document.
-    fn list(&mut self, document: usize, node: &Node, path: &Path<'_>, kind: Option<&str>) {
-        self.duplicate_keys(document, node, path);
-        let items_path = path.field("items");
-        for (index, item) in node.get("items").map_or(&[][..], Node::as_list).iter().enumerate() {
-            let path = items_path.index(index);
-            if let Node::Map(_) = item {
-                self.object(document, item, &path, kind);
-            } else {
-                let detail = format!("it is {}, expected an object", describe(item));
-                self.problem(document, &path, ProblemKind::WrongType { detail });
-            }
-        }
-    }
-
-    /// Keys that come twice, anywhere in an object.
-    fn duplicates(&mut self, document: usize, node: &Node, path: &Path<'_>) {
-        match node {
-            Node::Map(entries) => {
-                self.duplicate_keys(document, node, path);
-                for (key, value) in entries {
-                    self.duplicates(document, value, &path.field(key));
-                }
-            }
-            Node::List(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.duplicates(document, item, &path.index(index));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn duplicate_keys(&mut self, document: usize, node: &Node, path: &Path<'_>) {
-        let Node::Map(entries) = node else { return };
-        let mut seen = BTreeSet::new();
-        for (key, _) in entries {
-            if !seen.insert(key.as_str()) {
-                self.problem(document, &path.field(key), ProblemKind::DuplicateField);
-            }
-        }
-    }
-
-    fn pod(&mut self, document: usize, node: &Node, path: &Path<'_>) -> Option<v1::Pod> {
-        if !self.is_within_limits(document, node, path) {
-            return None;
-        }
-        let problems = RefCell::new(&mut *self);
-        let unknown = |path: &Path<'_>, name: &str, known| {
-            let mut reader = problems.borrow_mut();
-            // Of many, most are not told one by one: what they were meant to be does not matter.
-            let told = reader.problems.len() < MAX_PROBLEMS;
-            let kind = if told { suggest::unknown_field(name, known) } else { suggest::NOTHING };
-            reader.problem(document, path, kind);
-        };
-        match typed::read(node, path, &unknown) {
-            Ok(pod) => Some(pod),
-            Err(WrongType { field, detail }) => {
-                let field = field.unwrap_or_default();
-                self.problem(document, &field, ProblemKind::WrongType { detail });
-                None
-            }
-        }
-    }
-
-    fn is_within_limits(&mut self, document: usize, node: &Node, path: &Path<'_>) -> bool {
-        let limits = self.options.limits;
-        let mut within = true;
-        let mut check = |path: &Path<'_>, list: &[Node], limit: usize| {
-            let count = list.len();
-            if count > limit {
-                self.problem(document, path, ProblemKind::TooMany { count, limit });
-                within = false;
-            }
-        };
-        let spec_path = path.field("spec");
-        let spec = node.get("spec");
-        for name in ["containers", "initContainers", "ephemeralContainers"] {
-            let path = spec_path.field(name);
-            let list = spec.and_then(|spec| spec.get(name)).map_or(&[][..], Node::as_list);
-            check(&path, list, limits.containers);
-            for (index, container) in list.iter().enumerate() {
-                let rules = container.get("restartPolicyRules").map_or(&[][..], Node::as_list);
-                let item = path.index(index);
-                check(&item.field("restartPolicyRules"), rules, limits.restart_rules);
-            }
-        }
-        within
-    }
 }

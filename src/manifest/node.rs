@@ -7,9 +7,12 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 
 use super::error::Stop;
+use super::scalar;
 
 /// A value of a document. Entries of a map keep their order, and those that come twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,26 +51,52 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The same with only the last one of the entries that come twice, as a map in Go has it.
+    pub(super) fn with_last_entries(&self) -> Self {
+        match self {
+            Self::List(items) => Self::List(items.iter().map(Self::with_last_entries).collect()),
+            Self::Map(entries) => {
+                let mut seen = BTreeSet::new();
+                let last = entries.iter().rev().filter(|(key, _)| seen.insert(key.as_str()));
+                let mut last: Vec<_> =
+                    last.map(|(key, value)| (key.clone(), value.with_last_entries())).collect();
+                last.reverse();
+                Self::Map(last)
+            }
+            value => value.clone(),
+        }
+    }
+}
+
 /// What a value costs, beside the length of its text.
 const VALUE: usize = 2;
 
 /// What one read may still use. Aliases make a tree larger than its text; no tree without them can
 /// use up what is granted here.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct Budget<'a> {
+    /// The text that is read, if it is YAML: there it matters how a scalar is written.
+    yaml: Option<&'a str>,
     left: Cell<usize>,
     depth: usize,
     stop: Cell<Option<Stop>>,
 }
 
-impl Budget {
+impl<'a> Budget<'a> {
     /// For a text of this many bytes.
     pub(super) fn new(bytes: usize, depth: usize) -> Self {
         // Without aliases a value takes two bytes or more (`a,`), and an escape of two bytes stands
         // for three at most, so that a tree costs at most one and a half times its text. The rest
         // is for aliases, of which a short text may use relatively more.
         let granted = bytes.saturating_mul(2).saturating_add(1 << 16);
-        Self { left: Cell::new(granted), depth, stop: Cell::new(None) }
+        Self { yaml: None, left: Cell::new(granted), depth, stop: Cell::new(None) }
+    }
+
+    /// The same for a text in YAML.
+    #[cfg(feature = "yaml")]
+    pub(super) fn of_yaml(text: &'a str, depth: usize) -> Self {
+        Self { yaml: Some(text), ..Self::new(text.len(), depth) }
     }
 
     /// How deep values may lie in each other.
@@ -100,12 +129,12 @@ impl Budget {
 /// Reads one value, so deep in the tree.
 #[derive(Clone, Copy)]
 pub(super) struct Seed<'a> {
-    budget: &'a Budget,
+    budget: &'a Budget<'a>,
     depth: usize,
 }
 
 impl<'a> Seed<'a> {
-    pub(super) const fn new(budget: &'a Budget) -> Self {
+    pub(super) const fn new(budget: &'a Budget<'a>) -> Self {
         Self { budget, depth: 0 }
     }
 
@@ -158,6 +187,30 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Node::Float(value))
     }
 
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node, E> {
+        float(&value.to_string())
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node, E> {
+        float(&value.to_string())
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Node, E> {
+        match self.budget.yaml.filter(|source| scalar::is_plain(text, source)) {
+            Some(_) => match scalar::resolve(text) {
+                Some(node) => Ok(node),
+                None => self.visit_str(text),
+            },
+            None => self.visit_str(text),
+        }
+    }
+
+    /// A value with a tag that YAML does not know: the tag means nothing.
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
+        let (_, value) = tagged.variant::<IgnoredAny>()?;
+        value.newtype_variant_seed(self.deeper()?)
+    }
+
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Node, E> {
         self.budget.spend(text.len())?;
         Ok(Node::Text(text.to_owned()))
@@ -188,6 +241,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
         merge_into(&mut map, merges)?;
         Ok(Node::Map(map))
     }
+}
+
+/// A whole number beyond 64 bits is one with an exponent.
+fn float<E: de::Error>(digits: &str) -> Result<Node, E> {
+    digits.parse().map(Node::Float).map_err(E::custom)
 }
 
 /// Keys that are not text are written as JSON would write them.

@@ -1,5 +1,7 @@
 //! A field's path, as a chain towards the root: written out only where something is wrong.
 
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
 /// Longer keys are cut where they are shown: a text full of long keys must not cost its square.
@@ -25,6 +27,16 @@ impl<'a> Path<'a> {
 
     pub(super) const fn key(&'a self, key: &'a str) -> Self {
         Self::Key(self, key)
+    }
+
+    /// As Go names it: the names of the fields alone.
+    pub(super) fn without_indexes(&self) -> String {
+        match self {
+            Self::Document => String::new(),
+            Self::Field(Self::Document, name) => Cut(name).to_string(),
+            Self::Field(parent, name) => format!("{}.{}", parent.without_indexes(), Cut(name)),
+            Self::Key(parent, _) | Self::Index(parent, _) => parent.without_indexes(),
+        }
     }
 
     pub(super) const fn index(&'a self, index: usize) -> Self {

@@ -5,8 +5,10 @@ use alloc::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1;
 
+use super::claims::{self, Claims};
 use super::field::{Errors, Path};
-use super::{names, ports, probes, resize, resources, restart};
+use super::volumes::Volumes;
+use super::{env, mounts, names, ports, probes, resize, resources, restart, security};
 use crate::version::FeatureGates;
 
 /// What every container of a pod is checked against.
@@ -14,6 +16,8 @@ pub(super) struct Containers<'a> {
     pub(super) spec: &'a v1::PodSpec,
     pub(super) path: &'a Path<'a>,
     pub(super) gates: FeatureGates,
+    pub(super) volumes: &'a Volumes<'a>,
+    pub(super) claims: &'a Claims<'a>,
 }
 
 impl<'a> Containers<'a> {
@@ -39,11 +43,11 @@ impl<'a> Containers<'a> {
         for (index, container) in self.spec.containers.iter().enumerate() {
             let path = list.index(index);
             self.validate_common(container, &path, errors);
-            restart::validate_app(container, &path, self.gates, errors);
             if !names.insert(container.name.as_str()) {
                 errors.duplicate(&path.child("name"), container.name.as_str());
             }
             probes::validate_all(container, &path, self.probe_context(), errors);
+            restart::validate_app(container, &path, self.gates, errors);
         }
         let mut host_ports = ports::HostPorts::default();
         for (index, container) in self.spec.containers.iter().enumerate() {
@@ -84,7 +88,9 @@ impl<'a> Containers<'a> {
         let mut names: BTreeSet<&str> = others().map(|container| container.name.as_str()).collect();
         for (index, container) in self.spec.ephemeral_containers.iter().flatten().enumerate() {
             let path = list.index(index);
-            self.validate_identity(&container.name, container.image.as_deref(), &path, errors);
+            let common = as_container(container);
+            self.validate_common(&common, &path, errors);
+            validate_image_blank(&common, &path, errors);
             if !names.insert(&container.name) {
                 errors.duplicate(&path.child("name"), container.name.as_str());
             }
@@ -96,7 +102,7 @@ impl<'a> Containers<'a> {
         }
     }
 
-    /// `validateContainerCommon`, without volumes, environment and security context.
+    /// `validateContainerCommon`.
     fn validate_common(&self, container: &v1::Container, path: &Path<'_>, errors: &mut Errors) {
         self.validate_identity(&container.name, container.image.as_deref(), path, errors);
         let field = path.child("terminationMessagePolicy");
@@ -106,6 +112,9 @@ impl<'a> Containers<'a> {
             other => errors.not_supported(&field, other, &["File", "FallbackToLogsOnError"]),
         }
         ports::validate(container, path, errors);
+        env::validate(container.env.as_deref(), &path.child("env"), errors);
+        env::validate_from(container.env_from.as_deref(), &path.child("envFrom"), errors);
+        mounts::validate(container, self.volumes, path, errors);
         let field = path.child("imagePullPolicy");
         match container.image_pull_policy.as_deref().unwrap_or_default() {
             "Always" | "IfNotPresent" | "Never" => {}
@@ -113,10 +122,16 @@ impl<'a> Containers<'a> {
             other => errors.not_supported(&field, other, &["Always", "IfNotPresent", "Never"]),
         }
         if let Some(requirements) = &container.resources {
-            resources::validate_container(requirements, &path.child("resources"), errors);
+            let path = path.child("resources");
+            let used = requirements.claims.as_deref();
+            claims::validate_used(used, self.claims, &path.child("claims"), errors);
+            resources::validate_container(requirements, &path, errors);
         }
         let pod_policy = self.spec.restart_policy.as_deref().unwrap_or_default();
         resize::validate(container, path, pod_policy, errors);
+        let context = container.security_context.as_ref();
+        let host_users = self.spec.host_users != Some(false);
+        security::validate_container(context, host_users, &path.child("securityContext"), errors);
     }
 
     fn validate_identity(
@@ -158,6 +173,35 @@ fn forbid_on_ephemeral(container: &v1::EphemeralContainer, path: &Path<'_>, erro
             errors.forbidden(&path.child(name), "cannot be set for an Ephemeral Container");
         }
     }
+    let list = path.child("volumeMounts");
+    for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
+        let fields = [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)];
+        for (name, text) in fields {
+            if text.as_ref().is_some_and(|text| !text.is_empty()) {
+                let path = list.index(index);
+                errors.forbidden(&path.child(name), "cannot be set for an Ephemeral Container");
+            }
+        }
+    }
+}
+
+/// An ephemeral container as one of the others.
+fn as_container(container: &v1::EphemeralContainer) -> v1::Container {
+    v1::Container {
+        name: container.name.clone(),
+        image: container.image.clone(),
+        termination_message_policy: container.termination_message_policy.clone(),
+        ports: container.ports.clone(),
+        env: container.env.clone(),
+        env_from: container.env_from.clone(),
+        volume_mounts: container.volume_mounts.clone(),
+        volume_devices: container.volume_devices.clone(),
+        image_pull_policy: container.image_pull_policy.clone(),
+        resources: container.resources.clone(),
+        resize_policy: container.resize_policy.clone(),
+        security_context: container.security_context.clone(),
+        ..v1::Container::default()
+    }
 }
 
 /// Images of pods, unlike those of templates, have no blanks around them
@@ -168,13 +212,14 @@ pub(super) fn validate_image_blanks(
     errors: &mut Errors,
 ) {
     for (index, container) in containers.iter().enumerate() {
-        let image = container.image.as_deref().unwrap_or_default();
-        if image.trim() != image {
-            errors.invalid(
-                &list.index(index).child("image"),
-                image,
-                "must not have leading or trailing whitespace",
-            );
-        }
+        validate_image_blank(container, &list.index(index), errors);
+    }
+}
+
+fn validate_image_blank(container: &v1::Container, path: &Path<'_>, errors: &mut Errors) {
+    let image = container.image.as_deref().unwrap_or_default();
+    if image.trim() != image {
+        let detail = "must not have leading or trailing whitespace";
+        errors.invalid(&path.child("image"), image, detail);
     }
 }

@@ -1,18 +1,13 @@
-//! A new pod (`ValidatePodCreate`, `ValidatePodSpec`).
-
-use alloc::collections::BTreeSet;
+//! A new pod (`ValidatePodCreate`).
 
 use k8s_openapi::api::core::v1;
 
-use super::containers::{self, Containers};
 use super::field::{Errors, Path, ValidationErrors};
-use super::{names, ports, resources};
+use super::{containers, metadata, names, security, spec};
 use crate::admission::{Admitted, admit};
 use crate::version::FeatureGates;
 
 pub(super) static SPEC: Path<'static> = Path::Root("spec");
-/// The range of `activeDeadlineSeconds`, in words.
-const DEADLINE_RANGE: &str = "must be between 1 and 2147483647, inclusive";
 
 /// Checks a pod that is to be created, as the apiserver does after it has filled in its defaults.
 ///
@@ -46,9 +41,8 @@ impl Admitted {
     pub fn validate(&self) -> Result<(), ValidationErrors> {
         let (pod, gates) = (self.pod(), self.gates());
         let mut errors = Errors::default();
-        validate_metadata(pod, &mut errors);
+        validate_pod(pod, gates, &mut errors);
         if let Some(spec) = &pod.spec {
-            validate_spec(spec, gates, &mut errors);
             if spec.ephemeral_containers.as_ref().is_some_and(|list| !list.is_empty()) {
                 errors.forbidden(&SPEC.child("ephemeralContainers"), "cannot be set on create");
             }
@@ -60,79 +54,45 @@ impl Admitted {
                     "cannot be set until all schedulingGates have been cleared",
                 );
             }
+            let annotations = pod.metadata.annotations.as_ref();
+            security::validate_seccomp_match(annotations, spec, &SPEC, &mut errors);
         }
         errors.into_result()
     }
 }
 
-/// The pod's name. Its namespace is given by the request where the pod names none.
-fn validate_metadata(pod: &v1::Pod, errors: &mut Errors) {
-    let path = Path::Root("metadata");
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let prefix = pod.metadata.generate_name.as_deref().unwrap_or_default();
-    if !prefix.is_empty() {
-        // A generated name goes on where the prefix ends, which may thus be a hyphen.
-        let masked = prefix.strip_suffix('-').unwrap_or(prefix);
-        for breach in names::dns_subdomain(masked) {
-            errors.invalid(&path.child("generateName"), prefix, breach);
-        }
-    }
-    if name.is_empty() {
-        if prefix.is_empty() {
-            errors.required(&path.child("name"), "name or generateName is required");
-        }
-        return;
-    }
-    for breach in names::dns_subdomain(name) {
-        errors.invalid(&path.child("name"), name, breach);
-    }
-}
-
-/// What holds for the spec of new pods and of updated ones alike.
-pub(super) fn validate_spec(spec: &v1::PodSpec, gates: FeatureGates, errors: &mut Errors) {
-    let lists = Containers { spec, path: &SPEC, gates };
-    lists.validate_apps(errors);
-    lists.validate_init(errors);
-    lists.validate_ephemeral(errors);
-    resources::validate_pod(spec, &SPEC.child("resources"), gates, errors);
-    ports::validate_host_network(spec, &SPEC, errors);
-    let policy = spec.restart_policy.as_deref().unwrap_or_default();
-    if !matches!(policy, "Always" | "OnFailure" | "Never") {
-        let path = SPEC.child("restartPolicy");
-        errors.not_supported(&path, policy, &["Always", "OnFailure", "Never"]);
-    }
-    validate_gates(spec, errors);
-    if let Some(deadline) = spec.active_deadline_seconds
-        && !(1..=i64::from(i32::MAX)).contains(&deadline)
-    {
-        errors.invalid(&SPEC.child("activeDeadlineSeconds"), deadline, DEADLINE_RANGE);
-    }
-    if let Some(overhead) = &spec.overhead {
-        resources::validate_overhead(overhead, &SPEC.child("overhead"), errors);
-    }
+/// What holds for new pods and for updated ones alike (`validatePodMetadataAndSpec`).
+pub(super) fn validate_pod(pod: &v1::Pod, gates: FeatureGates, errors: &mut Errors) {
+    metadata::validate(&pod.metadata, names::dns_subdomain, errors);
+    let Some(spec) = &pod.spec else { return };
+    let annotations = Path::Root("metadata.annotations");
+    metadata::validate_annotations(pod.metadata.annotations.as_ref(), spec, &annotations, errors);
+    spec::validate(spec, Some(&pod.metadata), &SPEC, gates, errors);
     // What only a pod must keep to, not a template.
+    let account = [&spec.service_account_name, &spec.service_account];
+    if account.into_iter().flatten().all(|name| name.is_empty()) {
+        forbid_tokens(spec, errors);
+    }
     containers::validate_image_blanks(&spec.containers, &SPEC.child("containers"), errors);
     let init_containers = spec.init_containers.as_deref().unwrap_or_default();
     containers::validate_image_blanks(init_containers, &SPEC.child("initContainers"), errors);
 }
 
-/// Readiness gates and scheduling gates.
-fn validate_gates(spec: &v1::PodSpec, errors: &mut Errors) {
-    let list = SPEC.child("readinessGates");
-    for (index, gate) in spec.readiness_gates.iter().flatten().enumerate() {
-        for breach in names::qualified_name(&gate.condition_type) {
-            let item = list.index(index);
-            errors.invalid(&item.child("conditionType"), gate.condition_type.as_str(), breach);
-        }
-    }
-    let list = SPEC.child("schedulingGates");
-    let mut seen = BTreeSet::new();
-    for (index, gate) in spec.scheduling_gates.iter().flatten().enumerate() {
-        for breach in names::qualified_name(&gate.name) {
-            errors.invalid(&list.index(index), gate.name.as_str(), breach);
-        }
-        if !seen.insert(gate.name.as_str()) {
-            errors.duplicate(&list.index(index), gate.name.as_str());
+/// A token is one of an account.
+fn forbid_tokens(spec: &v1::PodSpec, errors: &mut Errors) {
+    let list = SPEC.child("volumes");
+    for (index, volume) in spec.volumes.iter().flatten().enumerate() {
+        let (volume_path, projected) = (list.index(index), volume.projected.as_ref());
+        let projected_path = volume_path.child("projected");
+        let sources = projected_path.child("sources");
+        let all = projected.and_then(|projected| projected.sources.as_ref());
+        for (index, source) in all.into_iter().flatten().enumerate() {
+            if source.service_account_token.is_some() {
+                errors.forbidden(
+                    &sources.index(index).child("serviceAccountToken"),
+                    "must not be specified when serviceAccountName is not set",
+                );
+            }
         }
     }
 }

@@ -7,6 +7,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use super::names;
+
 /// What is wrong with a field (`field.ErrorType` of apimachinery).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -25,6 +27,8 @@ pub enum ErrorType {
     Forbidden,
     /// A list has more items than it may have.
     TooMany,
+    /// A text has more bytes than it may have.
+    TooLong,
 }
 
 impl ErrorType {
@@ -38,6 +42,7 @@ impl ErrorType {
             Self::NotSupported => "FieldValueNotSupported",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooMany => "FieldValueTooMany",
+            Self::TooLong => "FieldValueTooLong",
         }
     }
 
@@ -51,6 +56,7 @@ impl ErrorType {
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::TooMany => "Too many",
+            Self::TooLong => "Too long",
         }
     }
 }
@@ -63,6 +69,8 @@ pub enum BadValue {
     None,
     /// The value was taken away where it may not be.
     Null,
+    /// True or false.
+    Bool(bool),
     /// A number.
     Number(i64),
     /// Text, shown in quotes.
@@ -132,6 +140,7 @@ impl fmt::Display for FieldError {
         match &self.bad_value {
             BadValue::None => {}
             BadValue::Null => f.write_str(": null")?,
+            BadValue::Bool(value) => write!(f, ": {value}")?,
             BadValue::Number(number) => write!(f, ": {number}")?,
             BadValue::Text(text) => {
                 f.write_str(": ")?;
@@ -221,6 +230,8 @@ pub(super) enum Path<'a> {
     Root(&'static str),
     /// A field of an object.
     Child(&'a Self, &'static str),
+    /// A field that has the name of something.
+    Name(&'a Self, &'a str),
     /// An item of a list.
     Index(&'a Self, usize),
     /// An entry of a map.
@@ -246,6 +257,7 @@ impl fmt::Display for Path<'_> {
         match self {
             Self::Root(name) => f.write_str(name),
             Self::Child(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Name(parent, name) => write!(f, "{parent}.{name}"),
             Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
             Self::Key(parent, key) => write!(f, "{parent}[{key}]"),
         }
@@ -267,7 +279,50 @@ impl Errors {
         self.0.push(FieldError { error_type, field: format!("{path}"), bad_value, detail });
     }
 
-    pub(super) fn required(&mut self, path: &Path<'_>, detail: &'static str) {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every breach of one value.
+    pub(super) fn breaches(&mut self, path: &Path<'_>, value: &str, breaches: names::Breaches) {
+        for breach in breaches {
+            self.invalid(path, value, breach);
+        }
+    }
+
+    /// Every breach of one number.
+    pub(super) fn number(&mut self, path: &Path<'_>, value: i64, breaches: names::Breaches) {
+        for breach in breaches {
+            self.invalid(path, value, breach);
+        }
+    }
+
+    pub(super) fn not_negative(&mut self, path: &Path<'_>, value: impl Into<i64>) {
+        let value = value.into();
+        if value < 0 {
+            self.invalid(path, value, "must be greater than or equal to 0");
+        }
+    }
+
+    pub(super) fn too_long(&mut self, path: &Path<'_>, limit: usize) {
+        let detail = format!("may not be more than {limit} bytes");
+        self.push(ErrorType::TooLong, path, BadValue::None, detail.into());
+    }
+
+    pub(super) fn not_found_among(
+        &mut self,
+        path: &Path<'_>,
+        value: &str,
+        detail: impl Into<Cow<'static, str>>,
+    ) {
+        self.push(ErrorType::NotFound, path, value.into(), detail.into());
+    }
+
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    pub(super) fn required(&mut self, path: &Path<'_>, detail: impl Into<Cow<'static, str>>) {
         self.push(ErrorType::Required, path, BadValue::None, detail.into());
     }
 
@@ -294,13 +349,22 @@ impl Errors {
 
     /// `supported` in the order in which the apiserver lists them.
     pub(super) fn not_supported(&mut self, path: &Path<'_>, value: &str, supported: &[&str]) {
+        self.not_supported_value(path, value.into(), supported);
+    }
+
+    pub(super) fn not_supported_value(
+        &mut self,
+        path: &Path<'_>,
+        value: BadValue,
+        supported: &[&str],
+    ) {
         let mut detail = String::from("supported values: ");
         for (index, value) in supported.iter().enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             // Writing to a String cannot fail.
             let _ = write!(detail, "{comma}\"{value}\"");
         }
-        self.push(ErrorType::NotSupported, path, value.into(), detail.into());
+        self.push(ErrorType::NotSupported, path, value, detail.into());
     }
 
     pub(super) fn too_many(&mut self, path: &Path<'_>, count: usize, limit: usize) {

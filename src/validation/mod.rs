@@ -4,10 +4,7 @@
 //! does to containers that run. Both report all errors at once, each with its type, the path of
 //! its field, the value that was refused and the rule. [`traps`] names what is accepted and regretted.
 //!
-//! Checked is what concerns init containers and what this crate models: names, images, ports,
-//! probes, hooks, restart policies and rules, resources of containers and of the pod, resize
-//! policies, deadlines and gates. Volumes, environment variables, security contexts, affinity,
-//! tolerations, DNS and Windows settings are not looked at.
+//! Not looked at is what only Windows knows.
 //!
 //! Source: `ValidatePodCreate` and `ValidatePodUpdate` (`pkg/apis/core/validation/validation.go`).
 //!
@@ -16,19 +13,39 @@
 //!   error of its field.
 //! - The wording is that of 1.36 for every version.
 
+mod claims;
 mod containers;
 mod create;
+mod env;
 mod field;
+mod habits;
+mod job;
+mod labels;
+mod metadata;
+mod mounts;
 mod names;
+mod network;
+mod overlaps;
+mod placement;
 mod ports;
 mod probes;
+mod projected;
 mod resize;
 mod resources;
 mod restart;
+mod security;
+mod spec;
+mod subresource;
 mod traps;
 mod update;
+mod volumes;
+mod warnings;
+mod workload;
 
 pub use create::validate;
 pub use field::{BadValue, ErrorType, FieldError, ValidationErrors};
+pub use subresource::{Subresource, validate_subresource_update};
 pub use traps::{Trap, TrapKind, traps};
 pub use update::{ImageEffect, UpdateEffect, validate_update};
+pub use warnings::{Warning, warnings};
+pub use workload::{validate_workload, workload_warnings};

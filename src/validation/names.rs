@@ -4,11 +4,17 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
 
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const QUALIFIED: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const QUALIFIED_PARTS: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+const SEARCH: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+const VARIABLE: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+const HTTP_HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
 
 /// The longest DNS label (`DNS1123LabelMaxLength`).
 const MAX_LABEL: usize = 63;
@@ -35,6 +41,10 @@ fn is_made_of(text: &str, inner: fn(u8) -> bool, end: fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     let ends = bytes.first().zip(bytes.last());
     ends.is_some_and(|(first, last)| end(*first) && end(*last)) && bytes.iter().all(|b| inner(*b))
+}
+
+const fn is_qualified(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 fn is_label(text: &str) -> bool {
@@ -92,8 +102,7 @@ pub(super) fn qualified_name(text: &str) -> Breaches {
         breaches
             .push(format!("name part must be no more than {MAX_QUALIFIED_NAME} characters").into());
     }
-    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if !is_made_of(name, inner, |b| b.is_ascii_alphanumeric()) {
+    if !is_made_of(name, is_qualified, |b| b.is_ascii_alphanumeric()) {
         breaches.push(format!("name part {QUALIFIED}").into());
     }
     breaches
@@ -119,6 +128,116 @@ pub(super) fn port_name(text: &str) -> Breaches {
         breaches.push("must not begin or end with a hyphen".into());
     }
     breaches
+}
+
+/// `NameIsDNSSubdomain` of a name that goes on: where it ends with a hyphen, something follows.
+pub(super) fn dns_subdomain_prefix(text: &str) -> Breaches {
+    match text.strip_suffix('-') {
+        Some(rest) if rest.len() > 1 => dns_subdomain(&format!("{}a", &rest[..rest.len() - 1])),
+        _ => dns_subdomain(text),
+    }
+}
+
+/// `IsDNS1123SubdomainWithUnderscore`.
+pub(super) fn dns_search(text: &str) -> Breaches {
+    let mut breaches = Breaches::new();
+    if text.len() > MAX_SUBDOMAIN {
+        breaches.push(too_long(MAX_SUBDOMAIN));
+    }
+    let inner = |b: u8| is_lower_alphanumeric(b) || matches!(b, b'-' | b'_');
+    let is_part = |part: &str| {
+        is_made_of(part.strip_prefix('_').unwrap_or(part), inner, is_lower_alphanumeric)
+    };
+    if !text.split('.').all(is_part) {
+        breaches.push(SEARCH.into());
+    }
+    breaches
+}
+
+/// `IsValidLabelValue`.
+pub(super) fn label_value(text: &str) -> Breaches {
+    let mut breaches = Breaches::new();
+    if text.len() > MAX_LABEL {
+        breaches.push(too_long(MAX_LABEL));
+    }
+    if !text.is_empty() && !is_made_of(text, is_qualified, |b| b.is_ascii_alphanumeric()) {
+        breaches.push(LABEL_VALUE.into());
+    }
+    breaches
+}
+
+/// `IsConfigMapKey`.
+pub(super) fn config_key(text: &str) -> Breaches {
+    let mut breaches = Breaches::new();
+    if text.len() > MAX_SUBDOMAIN {
+        breaches.push(too_long(MAX_SUBDOMAIN));
+    }
+    if text.is_empty() || !text.bytes().all(is_qualified) {
+        breaches.push(CONFIG_KEY.into());
+    }
+    match text {
+        "." => breaches.push("must not be '.'".into()),
+        ".." => breaches.push("must not be '..'".into()),
+        _ if text.starts_with("..") => breaches.push("must not start with '..'".into()),
+        _ => {}
+    }
+    breaches
+}
+
+/// `IsRelaxedEnvVarName`.
+pub(super) fn variable(text: &str) -> Breaches {
+    let mut breaches = Breaches::new();
+    if text.is_empty() {
+        breaches.push("environment variable name must be non-empty".into());
+    }
+    if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
+        breaches.push(VARIABLE.into());
+    }
+    breaches
+}
+
+/// `IsHTTPHeaderName`.
+pub(super) fn http_header(text: &str) -> Breaches {
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if is_name { Breaches::new() } else { Breaches::from([HTTP_HEADER.into()]) }
+}
+
+/// `IsValidIPForLegacyField`, read strictly.
+pub(super) fn ip_address(text: &str) -> Breaches {
+    // Kubernetes tells leading zeros, which it takes elsewhere, from what is no address at all.
+    let without_zeros = || {
+        let parts = text.split('.').map(|part| match part.trim_start_matches('0') {
+            "" => "0",
+            part => part,
+        });
+        parts.collect::<Vec<_>>().join(".")
+    };
+    let breach = match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            "must not be an IPv4-mapped IPv6 address"
+        }
+        Ok(_) => return Breaches::new(),
+        Err(_) if without_zeros().parse::<Ipv4Addr>().is_ok() => "must not have leading 0s",
+        Err(_) => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+    };
+    Breaches::from([breach.into()])
+}
+
+/// `IsValidUserID` and `IsValidGroupID`.
+pub(super) fn id(number: i64) -> Breaches {
+    let is_id = (0..=i64::from(i32::MAX)).contains(&number);
+    if is_id {
+        Breaches::new()
+    } else {
+        Breaches::from(["must be between 0 and 2147483647, inclusive".into()])
+    }
+}
+
+/// `IsValidSysctlName`.
+pub(super) fn is_sysctl(text: &str) -> bool {
+    let inner = |b: u8| is_lower_alphanumeric(b) || matches!(b, b'-' | b'_');
+    text.len() <= MAX_SUBDOMAIN
+        && text.split(['.', '/']).all(|part| is_made_of(part, inner, is_lower_alphanumeric))
 }
 
 /// `IsValidPortNum`.

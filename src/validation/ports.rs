@@ -67,8 +67,13 @@ impl<'a> HostPorts<'a> {
 }
 
 /// With `hostNetwork` a container's port is the node's: it cannot be mapped to another one.
-/// Init containers are not looked at.
-pub(super) fn validate_host_network(spec: &v1::PodSpec, path: &Path<'_>, errors: &mut Errors) {
+/// Init containers are not looked at, and in a template the node's port may be left open.
+pub(super) fn validate_host_network(
+    spec: &v1::PodSpec,
+    is_pod: bool,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
     if spec.host_network != Some(true) {
         return;
     }
@@ -78,7 +83,7 @@ pub(super) fn validate_host_network(spec: &v1::PodSpec, path: &Path<'_>, errors:
         let ports = item.child("ports");
         for (index, port) in container.ports.iter().flatten().enumerate() {
             let host_port = port.host_port.unwrap_or(0);
-            if host_port != port.container_port {
+            if (is_pod || host_port != 0) && host_port != port.container_port {
                 errors.invalid(
                     &ports.index(index).child("hostPort"),
                     host_port,

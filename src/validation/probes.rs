@@ -176,6 +176,10 @@ fn validate_http_get(http: &v1::HTTPGetAction, path: &Path<'_>, errors: &mut Err
     if !matches!(scheme, "HTTP" | "HTTPS") {
         errors.not_supported(&path.child("scheme"), scheme, &["HTTP", "HTTPS"]);
     }
+    for header in http.http_headers.iter().flatten() {
+        let path = path.child("httpHeaders");
+        errors.breaches(&path, &header.name, names::http_header(&header.name));
+    }
 }
 
 /// `ValidatePortNumOrName`.

@@ -91,7 +91,7 @@ pub(super) fn validate_pod(
 ) {
     let Some(resources) = &spec.resources else { return };
     if resources.claims.is_some() {
-        errors.forbidden(&path.child("claims"), "claims cannot be set for Resources at pod-level");
+        errors.forbidden(&path.child("claims"), "claims may not be set for Resources at pod-level");
     }
     let (limits, requests) = (resources.limits.as_ref(), resources.requests.as_ref());
     validate_requirements(Owner::Pod, limits, requests, path, errors);

@@ -8,6 +8,7 @@ use core::fmt;
 use k8s_openapi::api::core::v1;
 use smol_str::SmolStr;
 
+use super::habits;
 use super::restart::is_restartable;
 use crate::admission::admit;
 use crate::quantity::Quantity;
@@ -59,6 +60,37 @@ pub enum TrapKind {
         /// The restartable init container.
         container: SmolStr,
     },
+    /// A container that never ends by itself, as far as its name or image tells, is among those that
+    /// a Job waits for.
+    SidecarOfJob {
+        /// The container.
+        container: SmolStr,
+    },
+    /// An init container that does one thing and ends has `restartPolicy: Always`: it is started
+    /// again whenever it ends, and the next one does not wait for its success.
+    EndsAndIsRestarted {
+        /// The container.
+        container: SmolStr,
+    },
+    /// A startup probe gives up before it can have succeeded.
+    StartupTooShort {
+        /// The container.
+        container: SmolStr,
+        /// How long the probe tries, in seconds.
+        seconds: i64,
+        /// How long a hook or the readiness probe of the same container expects it to take.
+        expected: i64,
+    },
+    /// Memory in thousandths of bytes: `m` is not `Mi`.
+    FractionalBytes {
+        /// The amount as it is written.
+        amount: String,
+    },
+    /// What a template engine should have replaced.
+    NotRendered {
+        /// The text.
+        text: String,
+    },
     /// The deadline counts from the pod's start, initialization included, and ends the pod for
     /// good: nothing but a Job deals with that.
     DeadlineOutsideJob {
@@ -91,6 +123,35 @@ impl fmt::Display for Trap {
                 f,
                 "the containers after \"{container}\" start as soon as it runs; give it a \
                  startupProbe if they need it to answer (its readinessProbe is not waited for)"
+            ),
+            TrapKind::SidecarOfJob { container } => write!(
+                f,
+                "container \"{container}\" does not end by itself, and the Job is not complete before \
+                 it does; make it an init container with restartPolicy: Always \
+                 (https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#jobs-with-sidecar-containers)"
+            ),
+            TrapKind::EndsAndIsRestarted { container } => write!(
+                f,
+                "init container \"{container}\" ends, and with restartPolicy: Always it is started \
+                 again each time, and nobody waits for its success; leave restartPolicy out for one \
+                 that runs once \
+                 (https://kubernetes.io/docs/concepts/workloads/pods/init-containers/)"
+            ),
+            TrapKind::StartupTooShort { container, seconds, expected } => write!(
+                f,
+                "the startupProbe of \"{container}\" gives up after {seconds}s, but its other probes \
+                 wait {expected}s before they ask: raise failureThreshold or periodSeconds \
+                 (https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#define-startup-probes)"
+            ),
+            TrapKind::FractionalBytes { amount } => write!(
+                f,
+                "\"{amount}\" is less than one byte or no whole number of them: m means thousandths; \
+                 for mebibytes write Mi \
+                 (https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#meaning-of-memory)"
+            ),
+            TrapKind::NotRendered { text } => write!(
+                f,
+                "{text:?} is for a template engine: render it first (helm template, or kustomize build)"
             ),
             TrapKind::DeadlineOutsideJob { seconds } => write!(
                 f,
@@ -145,6 +206,7 @@ pub fn traps(pod: &v1::Pod, gates: FeatureGates) -> Vec<Trap> {
         add(field.into(), TrapKind::DeadlineOutsideJob { seconds });
     }
     resource_traps(&spec, gates, &mut traps);
+    habits::traps(&spec, owned_by_job, &mut traps);
     traps
 }
 

@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::create::{SPEC, validate_spec};
+use super::create::{SPEC, validate_pod};
 use super::field::{BadValue, Errors, Path, ValidationErrors};
-use super::{containers, restart};
+use super::{containers, metadata, names, placement, restart};
 use crate::admission::admit;
 use crate::quantity::Quantity;
 use crate::version::{Change, FeatureGates};
@@ -58,7 +58,7 @@ pub enum UpdateEffect {
 
 /// Checks a change to a pod, and tells what an accepted one does.
 ///
-/// Metadata is not compared: what a name or a label may become decides nothing here.
+/// The name and the namespace stay as they are; labels and annotations may become any valid ones.
 ///
 /// # Errors
 /// All errors at once, see [`ValidationErrors`]. The last detail of a forbidden change lists what
@@ -94,9 +94,13 @@ pub fn validate_update(
 ) -> Result<Vec<UpdateEffect>, ValidationErrors> {
     let old = admit(old, &gates).into_pod();
     let new = admit(&over_stored(&old, new), &gates).into_pod();
-    let (old, new) = (old.spec.unwrap_or_default(), new.spec.unwrap_or_default());
     let mut errors = Errors::default();
-    validate_spec(&new, gates, &mut errors);
+    // As every object's, and then once more as a pod's.
+    metadata::validate(&new.metadata, names::dns_subdomain, &mut errors);
+    metadata::validate_update(&old.metadata, &new.metadata, &mut errors);
+    metadata::validate_update(&old.metadata, &new.metadata, &mut errors);
+    validate_pod(&new, gates, &mut errors);
+    let (old, new) = (old.spec.unwrap_or_default(), new.spec.unwrap_or_default());
     validate_changes(&old, &new, &mut errors);
     errors.into_result()?;
     Ok(effects(&old, &new, gates))
@@ -195,7 +199,10 @@ fn validate_tolerations(old: &v1::PodSpec, new: &v1::PodSpec, errors: &mut Error
             &SPEC.child("tolerations"),
             "existing toleration can not be modified except its tolerationSeconds",
         );
+        return;
     }
+    let tolerations = new.tolerations.as_deref().unwrap_or_default();
+    placement::validate_tolerations(tolerations, &SPEC.child("tolerations"), errors);
 }
 
 /// Scheduling gates may only be taken away.
@@ -264,7 +271,7 @@ fn put_back_node_selector(old: &v1::PodSpec, masked: &mut v1::PodSpec, errors: &
 /// A spec as JSON in which what means the same looks the same (`apiequality.Semantic` on the types
 /// that the apiserver works with): quantities in their canonical form; lists, maps and texts that are
 /// empty left out, and so are the false and the zero of fields that cannot be unset.
-fn comparable(spec: &v1::PodSpec) -> Value {
+pub(super) fn comparable(spec: &v1::PodSpec) -> Value {
     let mut json = serde_json::to_value(spec).unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
         // Another name for `serviceAccountName`.
@@ -313,8 +320,11 @@ fn drop_unset(name: &str, value: &mut Value) {
                 }
                 // An object without fields may be a choice made, a map without entries is none.
                 Value::Object(entries) => {
+                    // A container's resources are no choice, those of the pod are one.
+                    let of_container = field == "resources" && name.ends_with("ontainers");
                     !entries.is_empty()
-                        || !QUANTITY_MAPS.contains(&field.as_str())
+                        || !of_container
+                            && !QUANTITY_MAPS.contains(&field.as_str())
                             && !TEXT_MAPS.contains(&field.as_str())
                 }
                 _ => true,
@@ -332,7 +342,7 @@ fn make_canonical(value: &mut Value) {
 }
 
 /// One line a difference: `-` with what was, `+` with what would be.
-fn differences(old: &Value, new: &Value) -> String {
+pub(super) fn differences(old: &Value, new: &Value) -> String {
     let mut lines = String::new();
     compare("spec", Some(old), Some(new), &mut lines);
     lines

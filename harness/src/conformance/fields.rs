@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::core::v1;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
@@ -25,11 +27,21 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
             *kind = Value::Null;
         }
     }
-    if case["kind"] != "Pod" || case["apiVersion"] != "v1" {
-        return Ok(Answer::none("only pods are looked into"));
-    }
     let found = RefCell::new(BTreeMap::new());
-    v1::Pod::deserialize(Asked { path: "", found: &found })?;
+    let asked =
+        Asked { path: "", object: &case["kind"], version: &case["apiVersion"], found: &found };
+    match case["kind"].as_str().unwrap_or_default() {
+        "Pod" => drop(v1::Pod::deserialize(asked)?),
+        "PodTemplate" => drop(v1::PodTemplate::deserialize(asked)?),
+        "ReplicationController" => drop(v1::ReplicationController::deserialize(asked)?),
+        "Deployment" => drop(apps::Deployment::deserialize(asked)?),
+        "StatefulSet" => drop(apps::StatefulSet::deserialize(asked)?),
+        "DaemonSet" => drop(apps::DaemonSet::deserialize(asked)?),
+        "ReplicaSet" => drop(apps::ReplicaSet::deserialize(asked)?),
+        "Job" => drop(batch::Job::deserialize(asked)?),
+        "CronJob" => drop(batch::CronJob::deserialize(asked)?),
+        _ => return Ok(Answer::none("of neither a pod nor a workload")),
+    }
     let mut got = serde_json::to_value(found.into_inner())?;
     // What the object says that it is stands in no type of k8s-openapi.
     for words in ["kind", "apiVersion"] {
@@ -42,6 +54,9 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     path: &'a str,
+    /// What the object says that it is.
+    object: &'a Value,
+    version: &'a Value,
     found: &'a RefCell<BTreeMap<String, &'static str>>,
 }
 
@@ -103,8 +118,10 @@ impl<'de> de::Deserializer<'de> for Asked<'_> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
         self.note("string");
         visitor.visit_str(match self.path {
-            "apiVersion" => "v1",
-            "kind" => "Pod",
+            "apiVersion" => self.version.as_str().unwrap_or_default(),
+            "kind" => self.object.as_str().unwrap_or_default(),
+            path if path.ends_with("volumeClaimTemplates[].apiVersion") => "v1",
+            path if path.ends_with("volumeClaimTemplates[].kind") => "PersistentVolumeClaim",
             _ => TEXT,
         })
     }

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1;
 use podinit::FeatureGates;
 use podinit::admission::defaults;
-use podinit::manifest::{Document, ManifestError, Object, ReadOptions, read};
+use podinit::manifest::{Document, ManifestError, Object, ReadOptions, Workload, read_each};
 use podinit::quantity::Quantity;
-use podinit::validation::validate;
+use podinit::validation::{
+    ValidationErrors, Warning, validate, validate_workload, warnings, workload_warnings,
+};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::case::{field, gates};
@@ -25,17 +28,57 @@ pub fn defaulted(case: &Value) -> Result<Answer, BadCase> {
     for words in ["kind", "apiVersion"] {
         expected[words] = Value::Null;
     }
-    if object["kind"] != "Pod" {
-        return Ok(Answer::none("only pods are given defaults"));
-    }
-    let mut pod = v1::Pod::deserialize(object)?;
-    defaults::apply(&mut pod, gates(case)?);
-    let mut got = serde_json::to_value(pod)?;
+    let mut got = match object["kind"].as_str().unwrap_or("Pod") {
+        "Pod" => {
+            let mut pod = v1::Pod::deserialize(object)?;
+            defaults::apply(&mut pod, gates(case)?);
+            serde_json::to_value(pod)?
+        }
+        _ => match workload(object)? {
+            Some(mut workload) => {
+                defaults::apply_to_workload(&mut workload);
+                json_of(&workload)?
+            }
+            None => return Ok(Answer::none("of neither a pod nor a workload")),
+        },
+    };
     for words in ["kind", "apiVersion"] {
         got[words] = Value::Null;
     }
     canonical(&mut got);
     Ok(Answer { expected, got })
+}
+
+/// The workload that an object is.
+fn workload(object: &Value) -> Result<Option<Workload>, BadCase> {
+    fn read<T: DeserializeOwned>(object: &Value) -> Result<Box<T>, BadCase> {
+        Ok(Box::new(T::deserialize(object)?))
+    }
+    Ok(Some(match object["kind"].as_str().unwrap_or_default() {
+        "Deployment" => Workload::Deployment(read(object)?),
+        "StatefulSet" => Workload::StatefulSet(read(object)?),
+        "DaemonSet" => Workload::DaemonSet(read(object)?),
+        "ReplicaSet" => Workload::ReplicaSet(read(object)?),
+        "ReplicationController" => Workload::ReplicationController(read(object)?),
+        "Job" => Workload::Job(read(object)?),
+        "CronJob" => Workload::CronJob(read(object)?),
+        "PodTemplate" => Workload::PodTemplate(read(object)?),
+        _ => return Ok(None),
+    }))
+}
+
+fn json_of(workload: &Workload) -> Result<Value, BadCase> {
+    Ok(match workload {
+        Workload::Deployment(object) => serde_json::to_value(object)?,
+        Workload::StatefulSet(object) => serde_json::to_value(object)?,
+        Workload::DaemonSet(object) => serde_json::to_value(object)?,
+        Workload::ReplicaSet(object) => serde_json::to_value(object)?,
+        Workload::ReplicationController(object) => serde_json::to_value(object)?,
+        Workload::Job(object) => serde_json::to_value(object)?,
+        Workload::CronJob(object) => serde_json::to_value(object)?,
+        Workload::PodTemplate(object) => serde_json::to_value(object)?,
+        _ => return Err(BadCase("a workload of a kind that is new".to_owned())),
+    })
 }
 
 /// Quantities in the form in which the API gives them.
@@ -98,22 +141,39 @@ fn comparable(document: &Value) -> Value {
 
 /// The same of ours.
 fn documents(text: &str, gates: FeatureGates) -> Vec<Value> {
-    match read(text, &ReadOptions::strict()) {
-        Ok(documents) => documents.iter().map(|document| answer(document, gates)).collect(),
-        Err(ManifestError::Empty) => Vec::new(),
-        Err(ManifestError::Fields { problems, .. }) => {
-            // Those that have no problem are read nevertheless.
-            let mut answers: BTreeMap<(usize, usize), Value> = BTreeMap::new();
-            let places = problems.iter().map(|problem| place(problem.document, &problem.field));
-            answers.extend(places.map(|place| (place, json!({"unreadable": true}))));
-            for document in read(text, &ReadOptions::lenient()).iter().flatten() {
-                let place = place(document.position, &document.path);
-                answers.entry(place).or_insert_with(|| answer(document, gates));
-            }
-            answers.into_values().collect()
-        }
-        Err(_) => vec![json!({"unreadable": true})],
+    let Ok(reading) = read_each(text, &ReadOptions::strict()) else { return pieces(text, gates) };
+    let mut answers: BTreeMap<(usize, usize), Value> = BTreeMap::new();
+    for document in &reading.documents {
+        answers.insert(place(document.position, &document.path), answer(document, gates));
     }
+    for problem in &reading.problems {
+        answers.insert(place(problem.document, &problem.field), json!({"unreadable": true}));
+    }
+    answers.into_values().collect()
+}
+
+/// The documents of a text that cannot be read as a whole: those before the first that is no YAML.
+fn pieces(text: &str, gates: FeatureGates) -> Vec<Value> {
+    let mut pieces = vec![String::new()];
+    for line in text.split_inclusive('\n') {
+        match pieces.last_mut() {
+            Some(piece) if line.trim_end() != "---" => piece.push_str(line),
+            _ => pieces.push(String::new()),
+        }
+    }
+    let mut answers = Vec::new();
+    let several = pieces.len() > 1;
+    for piece in pieces {
+        match read_each(&piece, &ReadOptions::strict()) {
+            Err(ManifestError::Syntax { .. }) => {
+                answers.push(json!({"unreadable": true}));
+                break;
+            }
+            Ok(_) if several => answers.extend(documents(&piece, gates)),
+            _ => answers.push(json!({"unreadable": true})),
+        }
+    }
+    answers
 }
 
 /// The position of an object: of its document and, in a list, of the item.
@@ -125,12 +185,36 @@ fn place(document: usize, path: &str) -> (usize, usize) {
 fn answer(document: &Document, gates: FeatureGates) -> Value {
     match &document.object {
         Object::Pod(pod) => {
-            let errors = validate(pod, gates).err();
-            let errors = errors.as_ref().map_or_else(|| json!([]), shown);
-            let name = &pod.metadata.name;
-            json!({"kind": "Pod", "name": name, "errors": as_set(errors), "warnings": []})
+            let name = pod.metadata.name.as_deref();
+            said("Pod", name, validate(pod, gates).err(), || warnings(pod, gates))
         }
-        Object::Other { kind, name, .. } => json!({"kind": kind, "name": name, "unchecked": true}),
+        Object::Workload(workload) => {
+            let errors = validate_workload(workload, gates).err();
+            let name = workload.metadata().name.as_deref();
+            said(workload.kind(), name, errors, || workload_warnings(workload))
+        }
+        Object::Other { kind, name, .. } => {
+            let name = name.as_deref().unwrap_or_default();
+            json!({"kind": kind, "name": name, "unchecked": true})
+        }
         _ => Value::Null,
     }
+}
+
+/// What is refused comes with no warnings.
+fn said(
+    kind: &str,
+    name: Option<&str>,
+    errors: Option<ValidationErrors>,
+    warnings: impl FnOnce() -> Vec<Warning>,
+) -> Value {
+    let warnings = if errors.is_some() { Vec::new() } else { warnings() };
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    let errors = errors.as_ref().map_or_else(|| json!([]), shown);
+    json!({
+        "kind": kind,
+        "name": name.unwrap_or_default(),
+        "errors": as_set(errors),
+        "warnings": as_set(json!(warnings)),
+    })
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1;
 use podinit::admission::defaults;
-use podinit::validation::validate_update;
+use podinit::validation::{Subresource, validate_subresource_update, validate_update};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +13,6 @@ use super::{Answer, BadCase, as_set};
 pub const LEFT_OUT: &[&str] = &[
     "what follows in a forbidden change's detail: a difference in Go syntax, here in lines of our own",
     "the order of errors",
-    "errors of metadata, which is not compared here",
 ];
 
 /// From this length on the vectors that say no message leave a detail out.
@@ -39,25 +38,27 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
         error
     };
     let set = |errors: &Value| -> Value {
-        let metadata =
-            |error: &&Value| error["field"].as_str().is_some_and(|f| f.starts_with("metadata"));
-        let errors = errors.as_array().into_iter().flatten().filter(|error| !metadata(error));
+        let errors = errors.as_array().into_iter().flatten();
         as_set(errors.cloned().map(compared).collect())
     };
     let expected = json!({"errors": set(expected), "warnings": warnings});
-    match case["subresource"].as_str() {
-        None | Some("") => {}
-        Some(other) => {
-            return Ok(Answer::none(format!("updates through {other:?}")));
-        }
-    }
+    let subresource = match case["subresource"].as_str() {
+        None | Some("") => None,
+        Some("resize") => Some(Subresource::Resize),
+        Some("ephemeralcontainers") => Some(Subresource::EphemeralContainers),
+        Some(other) => return Ok(Answer::none(format!("updates through {other:?}"))),
+    };
     let old = v1::Pod::deserialize(&case["old"])?;
     let mut new = v1::Pod::deserialize(&case["new"])?;
     if recorded_here {
         // The body of a PUT: what it leaves out has its default, and not what the stored pod has.
         defaults::apply(&mut new, gates(case)?);
     }
-    let errors = validate_update(&old, &new, gates(case)?).err();
+    let gates = gates(case)?;
+    let errors = match subresource {
+        None => validate_update(&old, &new, gates).err(),
+        Some(through) => validate_subresource_update(&old, &new, through, gates).err(),
+    };
     let got = errors.as_ref().map_or_else(|| json!([]), shown);
     Ok(Answer { expected, got: json!({"errors": set(&got), "warnings": []}) })
 }

@@ -49,12 +49,16 @@ pub(super) fn apply(volume: &mut v1::Volume) {
     }
     if let Some(template) = volume.ephemeral.as_mut().and_then(|e| e.volume_claim_template.as_mut())
     {
-        let spec = &mut template.spec;
-        spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
-        if let Some(resources) = &mut spec.resources {
-            resources.limits.iter_mut().for_each(round_up);
-            resources.requests.iter_mut().for_each(round_up);
-        }
+        apply_to_claim(&mut template.spec);
+    }
+}
+
+/// `SetDefaults_PersistentVolumeClaimSpec`.
+pub(super) fn apply_to_claim(spec: &mut v1::PersistentVolumeClaimSpec) {
+    spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+    if let Some(resources) = &mut spec.resources {
+        resources.limits.iter_mut().for_each(round_up);
+        resources.requests.iter_mut().for_each(round_up);
     }
 }
 

@@ -5,6 +5,7 @@ use podinit::FeatureGates;
 use podinit::admission::defaults;
 use podinit::manifest::{
     Document, Format, Location, ManifestError, Object, ProblemKind, ReadOptions, locate, read,
+    read_each,
 };
 use proptest::prelude::*;
 
@@ -63,19 +64,98 @@ fn failure_policy_is_told_what_does_its_work() {
 }
 
 #[test]
-fn a_field_that_comes_twice_is_an_error_in_yaml_and_in_json() {
+fn a_field_that_comes_twice_is_a_warning_and_the_last_one_counts() {
     for text in [
         with_spec("  restartPolicy: Never\n  containers: []\n  restartPolicy: Always\n"),
         r#"{"apiVersion": "v1", "kind": "Pod",
             "spec": {"restartPolicy": "Never", "containers": [], "restartPolicy": "Always"}}"#
             .to_owned(),
     ] {
-        assert_eq!(refused(&text), "duplicate field \"spec.restartPolicy\"");
+        let documents = strict(&text).unwrap();
+        let warnings: Vec<_> = documents[0].warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, ["duplicate field \"spec.restartPolicy\""]);
+        let Object::Pod(pod) = &documents[0].object else { panic!("a pod") };
+        assert_eq!(pod.spec.as_ref().unwrap().restart_policy.as_deref(), Some("Always"));
     }
-    assert_eq!(
-        refused(&with_spec("  containers:\n  - name: a\n    name: b\n")),
-        "duplicate field \"spec.containers[0].name\""
-    );
+}
+
+#[test]
+fn words_and_numbers_of_yaml_1_1_are_no_texts_without_quotes() {
+    for (value, found) in
+        [("yes", "bool"), ("on", "bool"), ("010", "number"), ("1_000", "number"), ("08", "number")]
+    {
+        let text = |value: &str| {
+            with_spec(&format!(
+                "  containers:\n  - name: a\n    env: [{{name: A, value: {value}}}]\n"
+            ))
+        };
+        assert_eq!(
+            refused(&text(value)),
+            format!(
+                "spec.containers[0].env[0].value: cannot unmarshal {found} into Go struct field \
+                 EnvVar.spec.containers.env.value of type string (put it in quotes)"
+            )
+        );
+        for quoted in [format!("'{value}'"), format!("\"{value}\""), format!("!!str {value}")] {
+            assert!(strict(&text(&quoted)).is_ok(), "{quoted}");
+        }
+    }
+    // And a text is neither true nor a number.
+    for field in ["hostNetwork: 'yes'", "activeDeadlineSeconds: '010'"] {
+        assert!(strict(&with_spec(&format!("  containers: []\n  {field}\n"))).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn nothing_is_the_zero_value_in_lists_and_maps() {
+    let documents = strict(&with_spec(
+        "  nodeSelector: {disk: }\n  containers:\n  - args: [null]\n    resources: {limits: {cpu: }}\n  -\n",
+    ))
+    .unwrap();
+    let Object::Pod(pod) = &documents[0].object else { panic!("a pod") };
+    let spec = pod.spec.as_ref().unwrap();
+    assert_eq!(spec.node_selector.as_ref().unwrap()["disk"], "");
+    assert_eq!(spec.containers[0].args.as_deref(), Some(&[String::new()][..]));
+    assert_eq!(spec.containers[1], Default::default());
+}
+
+#[test]
+fn whole_numbers_may_have_a_point_and_quantities_none() {
+    let documents = strict(&with_spec(
+        "  activeDeadlineSeconds: 1e3\n  terminationGracePeriodSeconds: 30.0\n  containers:\n  - name: a\n    resources: {limits: {cpu: 0.5, memory: 1e21}}\n",
+    ))
+    .unwrap();
+    let Object::Pod(pod) = &documents[0].object else { panic!("a pod") };
+    let spec = pod.spec.as_ref().unwrap();
+    assert_eq!(spec.active_deadline_seconds, Some(1000));
+    assert_eq!(spec.termination_grace_period_seconds, Some(30));
+    let limits = spec.containers[0].resources.as_ref().unwrap().limits.as_ref().unwrap();
+    assert_eq!((&*limits["cpu"].0, &*limits["memory"].0), ("0.5", "1e+21"));
+}
+
+#[test]
+fn a_kind_that_the_api_does_not_have_is_told() {
+    for (kind, told) in [
+        ("pod", "kind: no matches for kind \"pod\" in version \"v1\": did you mean \"Pod\"?"),
+        ("Pods", "kind: no matches for kind \"Pods\" in version \"v1\": did you mean \"Pod\"?"),
+        ("\"\"", "kind: Required value: every object names it"),
+    ] {
+        assert_eq!(refused(&format!("apiVersion: v1\nkind: {kind}\n")), told);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_may_begin_each_document() {
+    let pod = "\u{feff}apiVersion: v1\nkind: Pod\n";
+    assert_eq!(strict(&format!("{pod}---\n{pod}")).unwrap().len(), 2);
+}
+
+#[test]
+fn one_object_that_cannot_be_read_takes_nothing_from_the_others() {
+    let text = "apiVersion: v1\nkind: Pod\nspec: {containers: 5}\n---\napiVersion: v1\nkind: Pod\n";
+    let reading = read_each(text, &ReadOptions::strict()).unwrap();
+    assert_eq!(reading.documents.iter().map(|d| d.position).collect::<Vec<_>>(), [1]);
+    assert_eq!(reading.problems.iter().map(|p| p.document).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
@@ -96,7 +176,8 @@ fn a_lenient_reader_warns_and_takes_the_last_of_two() {
     let text = with_spec("  containers: 5\n");
     assert_eq!(
         read(&text, &ReadOptions::lenient()).unwrap_err().to_string(),
-        "spec.containers: invalid type: integer `5`, expected a sequence"
+        "spec.containers: cannot unmarshal number into Go struct field PodSpec.spec.containers of \
+         type []"
     );
 }
 
@@ -106,11 +187,13 @@ fn a_wrong_type_is_named_by_its_path() {
         refused(&with_spec(
             "  containers:\n  - name: a\n    env:\n    - name: A\n      value: 5\n"
         )),
-        "spec.containers[0].env[0].value: invalid type: integer `5`, expected a string"
+        "spec.containers[0].env[0].value: cannot unmarshal number into Go struct field \
+         EnvVar.spec.containers.env.value of type string (put it in quotes)"
     );
     assert_eq!(
         refused(&with_spec("  nodeSelector:\n    disk: true\n  containers: []\n")),
-        "spec.nodeSelector[disk]: invalid type: boolean `true`, expected a string"
+        "spec.nodeSelector[disk]: cannot unmarshal bool into Go struct field \
+         PodSpec.spec.nodeSelector of type string (put it in quotes)"
     );
 }
 
@@ -146,6 +229,9 @@ metadata: {name: web}
         .map(|document| {
             let object = match &document.object {
                 Object::Pod(pod) => format!("Pod {}", pod.metadata.name.as_deref().unwrap()),
+                Object::Workload(workload) => {
+                    format!("{} {}", workload.kind(), workload.metadata().name.as_deref().unwrap())
+                }
                 Object::Other { api_version, kind, name } => {
                     format!("{api_version} {kind} {}", name.as_deref().unwrap())
                 }

@@ -37,8 +37,8 @@ const MISTAKES: [(&str, &str); 20] = [
         "initContainers: [{name: setup, image: a, failurePolicy: Ignore}]\ncontainers: [{name: web, image: web}]",
     ),
     (
-        "a field given twice",
-        "restartPolicy: Never\nrestartPolicy: Always\ncontainers: [{name: web, image: web}]",
+        "a mount of a volume that is not there",
+        "containers: [{name: web, image: web, volumeMounts: [{name: data, mountPath: /data}]}]",
     ),
     (
         "a number where text belongs",

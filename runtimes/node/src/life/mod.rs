@@ -38,7 +38,9 @@ use podinit::event::Event;
 use podinit::pod::SpecError;
 use podinit::scenario::{Action, Scenario, ScenarioError, Verb};
 use podinit::worker::{Deletion, Eviction, SyncKind, WorkerSettings};
-use podinit::{Feature, FeatureGates, NextSync, PodPhase, PodSpec, PodStatus, PodWorker, Timestamp};
+use podinit::{
+    Feature, FeatureGates, NextSync, PodPhase, PodSpec, PodStatus, PodWorker, Timestamp,
+};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::addresses::Addresses;
