@@ -33,6 +33,7 @@ pub enum Workload {
 
 /// A template of pods, and where it stands in its workload.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Template<'a> {
     /// Its path, such as `spec.template`.
     pub path: &'static str,

@@ -20,6 +20,7 @@ use crate::version::FeatureGates;
 
 /// A warning that comes with an object that was accepted, in the apiserver's words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Warning {
     /// The field's path, such as `spec.containers[0].ports[1]`; empty if it is about no single one.
     pub field: String,
