@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -16,6 +18,8 @@ use tokio::sync::mpsc;
 const WAITING: usize = 1000;
 /// How many writers there are. The events of one pod go to one of them, in their order.
 const WRITERS: usize = 8;
+/// How long it is not told again that some are dropped.
+const QUIET: Duration = Duration::from_secs(30);
 /// How many different events a writer remembers, to count them.
 const REMEMBERED: usize = 4096;
 
@@ -23,6 +27,8 @@ const REMEMBERED: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     writers: Vec<mpsc::Sender<v1::Event>>,
+    /// When it was last told that some were dropped.
+    drop_told: Mutex<Option<Instant>>,
 }
 
 impl Recorder {
@@ -33,7 +39,7 @@ impl Recorder {
             tokio::spawn(write(client.clone(), receiver));
             sender
         });
-        Self { writers: writers.collect() }
+        Self { writers: writers.collect(), drop_told: Mutex::new(None) }
     }
 
     /// Tells an event of a pod on a node.
@@ -79,8 +85,18 @@ impl Recorder {
         let mut hasher = DefaultHasher::new();
         identity.uid.hash(&mut hasher);
         let writer = usize::try_from(hasher.finish() % WRITERS as u64).unwrap_or(0);
-        if self.writers.get(writer).is_none_or(|writer| writer.try_send(event).is_err()) {
-            tracing::warn!(pod = %identity, "too many events wait; one is dropped");
+        let dropped = self.writers.get(writer).is_none_or(|writer| writer.try_send(event).is_err());
+        if dropped {
+            self.tell_drop();
+        }
+    }
+
+    /// Told once for many.
+    fn tell_drop(&self) {
+        let Ok(mut told) = self.drop_told.lock() else { return };
+        if told.is_none_or(|at| at.elapsed() > QUIET) {
+            *told = Some(Instant::now());
+            tracing::warn!("too many events wait to be written; some are dropped");
         }
     }
 }
@@ -88,46 +104,96 @@ impl Recorder {
 /// What makes events equal.
 type Key = (Option<String>, Option<String>, Option<String>, Option<String>);
 
-async fn write(client: Client, mut queue: mpsc::Receiver<v1::Event>) {
-    let mut known: HashMap<Key, (String, i32)> = HashMap::new();
-    let mut number = 0_u32;
-    while let Some(mut event) = queue.recv().await {
-        let namespace = event.metadata.namespace.clone().unwrap_or_default();
-        let events: Api<v1::Event> = Api::namespaced(client.clone(), &namespace);
-        let object = &event.involved_object;
-        let key = (
-            object.uid.clone(),
-            event.reason.clone(),
-            event.message.clone(),
-            object.field_path.clone(),
-        );
-        if let Some((name, count)) = known.get_mut(&key) {
-            *count = count.saturating_add(1);
-            let counted = json!({"count": *count, "lastTimestamp": event.last_timestamp});
-            match events.patch(name, &PatchParams::default(), &Patch::Merge(&counted)).await {
-                Ok(_) => continue,
-                // It has expired.
-                Err(kube::Error::Api(status)) if status.code == 404 => event.count = Some(*count),
-                Err(error) => {
-                    tracing::warn!(%error, "an event could not be counted");
-                    continue;
-                }
+fn key(event: &v1::Event) -> Key {
+    let object = &event.involved_object;
+    (object.uid.clone(), event.reason.clone(), event.message.clone(), object.field_path.clone())
+}
+
+/// Equal events of those that wait are one, with their sum as count.
+fn merged(events: Vec<v1::Event>) -> Vec<v1::Event> {
+    let mut merged: Vec<v1::Event> = Vec::new();
+    let mut places: HashMap<Key, usize> = HashMap::new();
+    for event in events {
+        match places.get(&key(&event)).and_then(|place| merged.get_mut(*place)) {
+            Some(first) => {
+                let count = first.count.unwrap_or(1).saturating_add(event.count.unwrap_or(1));
+                first.count = Some(count);
+                first.last_timestamp = event.last_timestamp;
+            }
+            None => {
+                places.insert(key(&event), merged.len());
+                merged.push(event);
             }
         }
-        number = number.wrapping_add(1);
+    }
+    merged
+}
+
+async fn write(client: Client, mut queue: mpsc::Receiver<v1::Event>) {
+    let mut writer = Writer { client, known: HashMap::new(), number: 0 };
+    let mut waiting = Vec::new();
+    while queue.recv_many(&mut waiting, WAITING).await > 0 {
+        for event in merged(std::mem::take(&mut waiting)) {
+            writer.write(event).await;
+        }
+    }
+}
+
+struct Writer {
+    client: Client,
+    /// The names and counts of what was written.
+    known: HashMap<Key, (String, i32)>,
+    number: u32,
+}
+
+impl Writer {
+    async fn write(&mut self, mut event: v1::Event) {
+        let namespace = event.metadata.namespace.clone().unwrap_or_default();
+        let events: Api<v1::Event> = Api::namespaced(self.client.clone(), &namespace);
+        let key = key(&event);
+        if let Some((name, count)) = self.known.get_mut(&key) {
+            *count = count.saturating_add(event.count.unwrap_or(1));
+            let counted = json!({"count": *count, "lastTimestamp": event.last_timestamp});
+            match events.patch(name, &PatchParams::default(), &Patch::Merge(&counted)).await {
+                Ok(_) => return,
+                // It has expired.
+                Err(kube::Error::Api(status)) if status.code == 404 => event.count = Some(*count),
+                Err(error) => return tracing::warn!(%error, "an event could not be counted"),
+            }
+        }
+        self.number = self.number.wrapping_add(1);
         let time = event.last_timestamp.as_ref().and_then(|time| Timestamp::try_from(time).ok());
         let nanos = time.map_or(0, Timestamp::as_nanos);
-        let object = object.name.clone().unwrap_or_default();
-        let name = format!("{object}.{nanos:x}{:x}{number:04x}", std::process::id());
+        let object = event.involved_object.name.clone().unwrap_or_default();
+        let name = format!("{object}.{nanos:x}{:x}{:04x}", std::process::id(), self.number);
         event.metadata.name = Some(name.clone());
         if let Err(error) = events.create(&PostParams::default(), &event).await {
             // The namespace may be on its way out.
-            tracing::debug!(%error, "an event was not taken");
-            continue;
+            return tracing::debug!(%error, "an event was not taken");
         }
-        if known.len() >= REMEMBERED {
-            known.clear();
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
         }
-        known.insert(key, (name, event.count.unwrap_or(1)));
+        self.known.insert(key, (name, event.count.unwrap_or(1)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_events_that_wait_are_counted() {
+        let event = |reason: &str, second: i64| v1::Event {
+            reason: Some(reason.to_owned()),
+            count: Some(1),
+            last_timestamp: Some(Time::from(Timestamp::from_secs(second))),
+            ..v1::Event::default()
+        };
+        let events = merged(vec![event("a", 1), event("b", 2), event("a", 3)]);
+        let told: Vec<_> =
+            events.iter().map(|event| (event.reason.as_deref(), event.count)).collect();
+        assert_eq!(told, [(Some("a"), Some(2)), (Some("b"), Some(1))]);
+        assert_eq!(events[0].last_timestamp, event("a", 3).last_timestamp);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
 use podinit::Timestamp;
 use podinit::worker::Eviction;
 use tokio::sync::oneshot;
@@ -76,9 +75,7 @@ impl Keeper {
     async fn step(&mut self, by: Duration) {
         let target = self.clock.now() + by;
         loop {
-            while let Some(Some(event)) = self.watch.next().now_or_never() {
-                self.observed(event);
-            }
+            self.hear();
             self.advance(self.clock.now());
             while let Some(done) = self.writes.join_next().await {
                 self.written(done.ok());

@@ -5,8 +5,8 @@ mod commands;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -133,6 +133,9 @@ fn nearest(minor: &str) -> KubernetesVersion {
     KubernetesVersion::ALL.into_iter().min_by_key(distance).unwrap_or_default()
 }
 
+/// How many pods have their turn before the API is heard again, and how much of what it says is heard
+/// before pods have.
+const TURNS: usize = 256;
 /// How many writes to the API are under way at once.
 const WRITES: usize = 64;
 
@@ -247,16 +250,30 @@ impl Keeper {
                 Some(event) = self.watch.next() => self.observed(event),
                 () = wait => {}
             }
+            self.hear();
             self.advance(self.clock.now());
         }
     }
 
-    /// Lets happen what is due.
+    /// Takes what the API has said meanwhile.
+    fn hear(&mut self) {
+        for _ in 0..TURNS {
+            let Some(Some(event)) = self.watch.next().now_or_never() else { break };
+            self.observed(event);
+        }
+        for _ in 0..TURNS {
+            let Some(done) = self.writes.try_join_next() else { break };
+            self.written(done.ok());
+        }
+    }
+
+    /// Lets happen what is due, to so many pods.
     fn advance(&mut self, now: Timestamp) {
-        while let Some((at, _)) = self.queue.first()
-            && *at <= now
-            && let Some((_, uid)) = self.queue.pop_first()
-        {
+        for _ in 0..TURNS {
+            if self.queue.first().is_none_or(|(at, _)| *at > now) {
+                return;
+            }
+            let Some((_, uid)) = self.queue.pop_first() else { return };
             let Some(pod) = self.pods.get_mut(&uid) else { continue };
             pod.due = None;
             if let Some(node) = self.nodes.get_mut(&pod.node) {

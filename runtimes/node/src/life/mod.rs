@@ -45,7 +45,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::addresses::Addresses;
 use crate::status::is_kubelets;
-use probes::Asked;
+use probes::{Asked, Question};
 use task::Task;
 use world::World;
 
@@ -127,6 +127,7 @@ pub struct PodLife {
     task: Option<Task>,
     sync_due: Option<Timestamp>,
     asked: Vec<Asked>,
+    questions: Vec<Question>,
     /// What part of the pod's life the last sync began in.
     began_as: SyncKind,
     /// What was taken of the events of the sync under way.
@@ -182,6 +183,7 @@ impl PodLife {
             task: None,
             sync_due: Some(now),
             asked: Vec::new(),
+            questions: Vec::new(),
             began_as: SyncKind::Pod,
             events_taken: 0,
             events: Vec::new(),
@@ -327,6 +329,7 @@ impl PodLife {
             self.worker.set_api_status(status);
         }
         self.api = *pod;
+        self.questions.clear();
     }
 
     fn end_sync(&mut self, now: Timestamp) {

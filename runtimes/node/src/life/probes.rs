@@ -1,5 +1,6 @@
 //! The probes of the containers that run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use podinit::Timestamp;
@@ -11,6 +12,9 @@ use smol_str::SmolStr;
 use super::PodLife;
 use super::asking::line;
 use super::behaviour::declared;
+
+/// What a probe of a container asks, and how long it waits for the answer.
+pub(super) type Question = (SmolStr, ProbeKind, Option<(Arc<str>, Duration)>);
 
 /// A probe that waits for its answer.
 #[derive(Clone, Debug)]
@@ -37,6 +41,22 @@ impl PodLife {
         let lists = [&status.init_container_statuses, &status.container_statuses];
         let seen = lists.into_iter().flatten().filter(|of| of.state.running.is_some());
         seen.map(|of| (&of.name, &of.container_id)).filter(|(_, id)| self.world.runs(id))
+    }
+
+    /// What a probe asks, and how long it waits for the answer. Made out once: probes are many.
+    fn question(&mut self, container: &SmolStr, kind: ProbeKind) -> Option<(Arc<str>, Duration)> {
+        let known = self.questions.iter().find(|known| known.0 == *container && known.1 == kind);
+        if let Some((.., question)) = known {
+            return question.clone();
+        }
+        let declared = declared(&self.api, container);
+        let question = declared.as_ref().and_then(|declared| {
+            let probe = kind.declared_in(declared)?;
+            let seconds = u64::try_from(probe.timeout_seconds.unwrap_or(1)).unwrap_or(1);
+            Some((line(probe, declared)?.into(), Duration::from_secs(seconds.max(1))))
+        });
+        self.questions.push((container.clone(), kind, question.clone()));
+        question
     }
 
     fn has_started(&self, id: &str) -> bool {
@@ -70,13 +90,7 @@ impl PodLife {
         if kind != ProbeKind::Startup && !self.has_started(id) {
             return;
         }
-        let declared = declared(&self.api, container);
-        let question = declared.as_ref().and_then(|declared| {
-            let probe = kind.declared_in(declared)?;
-            let seconds = u64::try_from(probe.timeout_seconds.unwrap_or(1)).unwrap_or(1);
-            Some((line(probe, declared)?, Duration::from_secs(seconds.max(1))))
-        });
-        let (takes, complaint) = match question {
+        let (takes, complaint) = match self.question(container, kind) {
             Some((asked, limit)) => self.ask(id, &asked, Some(limit), now),
             None => (Duration::ZERO, None),
         };
