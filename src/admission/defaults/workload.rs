@@ -23,8 +23,8 @@ use crate::workload::{OrDefault, Workload};
 /// let Object::Workload(workload) = &documents[0].object else { panic!("a workload") };
 /// let mut workload = workload.clone();
 /// defaults::apply_to_workload(&mut workload);
-/// let Workload::Deployment(deployment) = workload else { panic!("a Deployment") };
-/// assert_eq!(deployment.spec.unwrap().replicas, Some(1));
+/// let Workload::Deployment(deployment) = *workload else { panic!("a Deployment") };
+/// assert_eq!(serde_json::to_value(deployment).unwrap()["spec"]["replicas"], 1);
 /// # }
 /// ```
 pub fn apply_to_workload(workload: &mut Workload) {
