@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use crate::quantity::{Quantity, Scale};
 use crate::resources::default_requests;
-use crate::version::FeatureGates;
+use crate::version::{Change, FeatureGates};
 
 pub use workload::apply_to_workload;
 
@@ -89,8 +89,15 @@ macro_rules! parts {
 }
 /// The defaults of a template: unlike those of a pod, its requests, host ports and service links stay
 /// unset.
-fn apply_to_template(template: &mut v1::PodTemplateSpec) {
-    apply_to_fields(template.spec.get_or_insert_default());
+fn apply_to_template(template: &mut v1::PodTemplateSpec, gates: FeatureGates) {
+    apply_to_fields(template.spec.get_or_insert_default(), gates);
+}
+
+/// One account under two names, of which the newer one counts.
+fn service_account(spec: &mut v1::PodSpec) {
+    let set = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    let account = set(&spec.service_account_name).or(set(&spec.service_account));
+    (spec.service_account_name, spec.service_account) = (account.clone(), account);
 }
 
 fn apply_to_spec(spec: &mut v1::PodSpec, gates: FeatureGates) {
@@ -98,14 +105,17 @@ fn apply_to_spec(spec: &mut v1::PodSpec, gates: FeatureGates) {
     // Amounts are rounded later: the pod's own requests are sums of the containers' exact ones.
     let _ = default_requests(spec, gates);
     spec.enable_service_links.get_or_insert(true);
-    apply_to_fields(spec);
+    apply_to_fields(spec, gates);
     if spec.host_network == Some(true) {
         let init_containers = spec.init_containers.iter_mut().flatten();
         spec.containers.iter_mut().chain(init_containers).for_each(host_ports_from_ports);
     }
 }
 
-fn apply_to_fields(spec: &mut v1::PodSpec) {
+fn apply_to_fields(spec: &mut v1::PodSpec, gates: FeatureGates) {
+    if gates.has(Change::ServiceAccountIsFilledIn) {
+        service_account(spec);
+    }
     text(&mut spec.dns_policy, "ClusterFirst");
     text(&mut spec.restart_policy, "Always");
     spec.security_context.get_or_insert_default();

@@ -26,7 +26,7 @@ mod scalar;
 mod suggest;
 mod typed;
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -315,7 +315,7 @@ fn parse_yaml(text: &str, budget: &Budget<'_>) -> Result<Vec<Node>, ManifestErro
         return Err(ManifestError::TooDeep { limit: budget.depth() });
     }
     if let Some((name, line)) = anchors::given_twice(text) {
-        return Err(ManifestError::AnchorGivenTwice { name: name.to_owned(), line });
+        return Err(ManifestError::AnchorGivenTwice { name: name.into(), line });
     }
     let mut trees = Vec::new();
     for parser in serde_yaml::Deserializer::from_str(text) {

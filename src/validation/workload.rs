@@ -46,7 +46,7 @@ const PERCENT: &str = "a valid percent string must be a numeric string followed 
 /// ```
 pub fn validate_workload(workload: &Workload, gates: FeatureGates) -> Result<(), ValidationErrors> {
     let mut workload = workload.clone();
-    apply_to_workload(&mut workload);
+    apply_to_workload(&mut workload, gates);
     let mut errors = Errors::default();
     let rule = match &workload {
         Workload::StatefulSet(_) => names::dns_label,
@@ -99,7 +99,7 @@ pub fn validate_workload(workload: &Workload, gates: FeatureGates) -> Result<(),
 /// nothing to one that it refuses.
 pub fn workload_warnings(workload: &Workload) -> Vec<Warning> {
     let mut workload = workload.clone();
-    apply_to_workload(&mut workload);
+    apply_to_workload(&mut workload, FeatureGates::default());
     let mut found = Warnings::default();
     let named = !matches!(
         workload,

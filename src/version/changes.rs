@@ -207,6 +207,8 @@ changes! {
         "the cgroup of a Burstable pod is bounded only if each container has a limit of its own";
     V1_37 Resources NothingLeftCountsAsZero [] Version:
         "what containers request beyond the pod-level memory request no longer raises their oom_score_adj";
+    V1_37 Validation ServiceAccountIsFilledIn [] Version:
+        "the deprecated serviceAccount and serviceAccountName fill in each other as defaults";
     V1_37 Printer ProbeThresholdsHaveTheirNames [] Version:
         "kubectl describe names the thresholds of a probe as the API does";
     V1_37 Resources MemoryQosByDefault [140007] Gate(Feature::MemoryQoS, true):

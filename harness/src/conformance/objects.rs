@@ -36,7 +36,7 @@ pub fn defaulted(case: &Value) -> Result<Answer, BadCase> {
         }
         _ => match workload(object)? {
             Some(mut workload) => {
-                defaults::apply_to_workload(&mut workload);
+                defaults::apply_to_workload(&mut workload, gates(case)?);
                 json_of(&workload)?
             }
             None => return Ok(Answer::none("of neither a pod nor a workload")),

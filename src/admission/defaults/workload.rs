@@ -9,12 +9,14 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{apply_to_template, text, volume};
+use crate::version::FeatureGates;
 use crate::workload::{OrDefault, Workload};
 
 /// Fills in what a workload and its template leave out, as the apiserver does.
 ///
 /// ```
 /// # #[cfg(feature = "yaml")] {
+/// use podinit::FeatureGates;
 /// use podinit::admission::defaults;
 /// use podinit::manifest::{Object, ReadOptions, Workload, read};
 ///
@@ -22,12 +24,12 @@ use crate::workload::{OrDefault, Workload};
 /// let documents = read(text, &ReadOptions::strict()).unwrap();
 /// let Object::Workload(workload) = &documents[0].object else { panic!("a workload") };
 /// let mut workload = workload.clone();
-/// defaults::apply_to_workload(&mut workload);
+/// defaults::apply_to_workload(&mut workload, FeatureGates::default());
 /// let Workload::Deployment(deployment) = *workload else { panic!("a Deployment") };
 /// assert_eq!(serde_json::to_value(deployment).unwrap()["spec"]["replicas"], 1);
 /// # }
 /// ```
-pub fn apply_to_workload(workload: &mut Workload) {
+pub fn apply_to_workload(workload: &mut Workload, gates: FeatureGates) {
     match workload {
         Workload::Deployment(object) => {
             let spec: &mut apps::DeploymentSpec = object.spec.or_default();
@@ -94,7 +96,7 @@ pub fn apply_to_workload(workload: &mut Workload) {
         }
     }
     if let Some(template) = workload.template_mut() {
-        apply_to_template(template);
+        apply_to_template(template, gates);
     }
 }
 
