@@ -89,6 +89,7 @@ pub mod event;
 pub mod explain;
 mod fnv;
 mod go_duration;
+mod go_quoted;
 pub mod kubectl;
 pub mod manifest;
 mod nearest;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::core::v1;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 /// An object that makes pods from a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,26 @@ impl Workload {
             Self::PodTemplate(object) => object.template.as_ref(),
         };
         template.into_iter().map(move |template| Template { path, spec_path, template })
+    }
+
+    /// The selector of those kinds that have one of labels and expressions.
+    pub(crate) fn selector_mut(&mut self) -> Option<&mut LabelSelector> {
+        match self {
+            Self::Deployment(object) => Option::<&mut apps::DeploymentSpec>::from(&mut object.spec)
+                .map(|spec| &mut spec.selector),
+            Self::StatefulSet(object) => {
+                Option::<&mut apps::StatefulSetSpec>::from(&mut object.spec)
+                    .map(|spec| &mut spec.selector)
+            }
+            Self::DaemonSet(object) => Option::<&mut apps::DaemonSetSpec>::from(&mut object.spec)
+                .map(|spec| &mut spec.selector),
+            Self::ReplicaSet(object) => Option::<&mut apps::ReplicaSetSpec>::from(&mut object.spec)
+                .map(|spec| &mut spec.selector),
+            Self::ReplicationController(_)
+            | Self::Job(_)
+            | Self::CronJob(_)
+            | Self::PodTemplate(_) => None,
+        }
     }
 
     pub(crate) fn template_mut(&mut self) -> Option<&mut v1::PodTemplateSpec> {

@@ -232,7 +232,14 @@ impl<'a> Reader<'a> {
                 });
             }
         };
-        workload.map(|workload| Object::Workload(Box::new(workload)))
+        workload.map(|mut workload| {
+            // The types do not tell an empty selector from none: this one is there.
+            let selector = node.get("spec").and_then(|spec| spec.get("selector"));
+            if let (Some(Node::Map(_)), Some(read)) = (selector, workload.selector_mut()) {
+                read.match_labels.get_or_insert_default();
+            }
+            Object::Workload(Box::new(workload))
+        })
     }
 
     /// The items of a list, each of which counts as a document.

@@ -7,6 +7,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use crate::go_quoted::Quoted;
+
 use super::names;
 
 /// What is wrong with a field (`field.ErrorType` of apimachinery).
@@ -144,7 +146,7 @@ impl fmt::Display for FieldError {
             BadValue::Number(number) => write!(f, ": {number}")?,
             BadValue::Text(text) => {
                 f.write_str(": ")?;
-                write_quoted(f, text)?;
+                Quoted(text).fmt(f)?;
             }
             BadValue::Json(json) => write!(f, ": {json}")?,
         }
@@ -153,30 +155,6 @@ impl fmt::Display for FieldError {
         }
         Ok(())
     }
-}
-
-/// Text in quotes, escaped as Go's `%q` does.
-fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_char('"')?;
-    for c in text.chars() {
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\u{7}' => f.write_str("\\a")?,
-            '\u{8}' => f.write_str("\\b")?,
-            '\u{b}' => f.write_str("\\v")?,
-            '\u{c}' => f.write_str("\\f")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            c if c < ' ' || c == '\u{7f}' => write!(f, "\\x{:02x}", u32::from(c))?,
-            c if c.is_control() || (c.is_whitespace() && c != ' ') => {
-                write!(f, "\\u{:04x}", u32::from(c))?;
-            }
-            c => f.write_char(c)?,
-        }
-    }
-    f.write_char('"')
 }
 
 /// Every error of a pod, in the order in which the apiserver finds them. Never empty.

@@ -209,6 +209,8 @@ changes! {
         "what containers request beyond the pod-level memory request no longer raises their oom_score_adj";
     V1_37 Validation ServiceAccountIsFilledIn [] Version:
         "the deprecated serviceAccount and serviceAccountName fill in each other as defaults";
+    V1_37 Validation StatefulSetMaxUnavailableIsFilledIn [] Version:
+        "maxUnavailable of a StatefulSet that is rolled out is 1 by default";
     V1_37 Printer ProbeThresholdsHaveTheirNames [] Version:
         "kubectl describe names the thresholds of a probe as the API does";
     V1_37 Resources MemoryQosByDefault [140007] Gate(Feature::MemoryQoS, true):

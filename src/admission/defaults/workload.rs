@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{apply_to_template, text, volume};
-use crate::version::FeatureGates;
+use crate::version::{Change, FeatureGates};
 use crate::workload::{OrDefault, Workload};
 
 /// Fills in what a workload and its template leave out, as the apiserver does.
@@ -45,7 +45,7 @@ pub fn apply_to_workload(workload: &mut Workload, gates: FeatureGates) {
             spec.revision_history_limit.get_or_insert(10);
             spec.progress_deadline_seconds.get_or_insert(600);
         }
-        Workload::StatefulSet(object) => stateful(object.spec.or_default()),
+        Workload::StatefulSet(object) => stateful(object.spec.or_default(), gates),
         Workload::DaemonSet(object) => {
             let spec: &mut apps::DaemonSetSpec = object.spec.or_default();
             let strategy = spec.update_strategy.get_or_insert_default();
@@ -102,7 +102,7 @@ pub fn apply_to_workload(workload: &mut Workload, gates: FeatureGates) {
 
 const ROLLING: &str = "RollingUpdate";
 
-fn stateful(spec: &mut apps::StatefulSetSpec) {
+fn stateful(spec: &mut apps::StatefulSetSpec, gates: FeatureGates) {
     text(&mut spec.pod_management_policy, "OrderedReady");
     let strategy = spec.update_strategy.get_or_insert_default();
     if strategy.type_.as_ref().is_none_or(String::is_empty) {
@@ -113,6 +113,9 @@ fn stateful(spec: &mut apps::StatefulSetSpec) {
         && let Some(rolling) = &mut strategy.rolling_update
     {
         rolling.partition.get_or_insert(0);
+        if gates.has(Change::StatefulSetMaxUnavailableIsFilledIn) {
+            rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
+        }
     }
     let retention = spec.persistent_volume_claim_retention_policy.get_or_insert_default();
     text(&mut retention.when_deleted, "Retain");

@@ -5,9 +5,9 @@ use core::fmt;
 
 use k8s_openapi::api::core::v1;
 
-use super::go::Quoted;
 use super::probe::DescribedProbe;
 use super::{Rfc1123, Sections, env};
+use crate::go_quoted::Quoted;
 
 /// The containers of one list with their statuses (`describeContainers`).
 pub(super) fn describe_containers(
