@@ -166,7 +166,7 @@ fn validate_names_the_field_of_a_template_in_each_format() {
     for (format, expected) in [
         (
             "text",
-            "web.yaml:13:10: error: pod \"web\": spec.template.spec.containers[0].name: Invalid",
+            "web.yaml:13:10: error: Deployment \"web\": spec.template.spec.containers[0].name: Invalid",
         ),
         ("json", "spec.template.spec.containers[0].name"),
         ("sarif", "\"level\": \"error\""),
