@@ -101,7 +101,7 @@ async fn kubectl_prints_byte_for_byte_what_the_library_says() {
         kubectl::wide_pod_table(&list, FeatureGates::default(), now())
     })
     .await;
-    for word in ["Running", "Init:1/2", "Completed", "Terminating", "2/2", "podinit-0"] {
+    for word in ["Running", "Init:1/2", "Completed", "Terminating", "2/2", "node-0"] {
         assert!(table.contains(word), "{word} is not in\n{table}");
     }
 
