@@ -10,6 +10,7 @@ mod compare;
 mod diagnose;
 mod explain;
 mod failure;
+mod fleet;
 mod input;
 mod output;
 mod picture;
@@ -57,6 +58,8 @@ enum Command {
     Diagnose(diagnose::Options),
     /// Say what the API server would refuse, and what people regret.
     Validate(validate::Options),
+    /// Run very many pods, and show how long their start-ups take and what they reserve.
+    Fleet(Box<fleet::Options>),
     /// Say what a pod reserves, its QoS class, its cgroup and its OOM scores, and why.
     Explain(explain::Options),
     /// Say whether a kubelet could have written the statuses of a pod that were watched.
@@ -99,6 +102,7 @@ fn run(command: Command, out: &mut Out) -> Result<Verdict, Failure> {
         Command::Compare(options) => compare::run(&options, out),
         Command::Diagnose(options) => diagnose::run(&options, out),
         Command::Validate(options) => validate::run(&options, out),
+        Command::Fleet(options) => fleet::run(&options, out),
         Command::Explain(options) => explain::run(&options, out),
         Command::CheckTrace(options) => check_trace::run(&options, out),
         Command::Versions(options) => versions::run(&options, out),

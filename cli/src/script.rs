@@ -70,12 +70,15 @@ pub struct Script {
 
 /// Something that is said of a container.
 #[derive(Clone, Debug)]
-struct Named<T> {
-    name: String,
-    value: T,
+pub struct Named<T> {
+    /// The container's name.
+    pub name: String,
+    /// What is said of it.
+    pub value: T,
 }
 
-fn named<T: std::str::FromStr>(text: &str) -> Result<Named<T>, String>
+/// `NAME=VALUE`.
+pub fn named<T: std::str::FromStr>(text: &str) -> Result<Named<T>, String>
 where
     T::Err: std::fmt::Display,
 {
@@ -137,7 +140,7 @@ fn restart(text: &str) -> Result<Restart, String> {
 }
 
 /// How long an init container runs, and any other that is told to fail.
-const USUAL_RUN: Duration = Duration::from_secs(5);
+pub const USUAL_RUN: Duration = Duration::from_secs(5);
 /// No probe succeeds earlier, in the ideal timing.
 const EARLIEST_PROBE: Duration = Duration::from_secs(1);
 /// The grace of a node that shuts down.
@@ -331,7 +334,7 @@ impl Script {
 }
 
 /// A probe that succeeds as soon as it may.
-fn succeeds(probe: Option<&Probe>) -> ProbeScript {
+pub fn succeeds(probe: Option<&Probe>) -> ProbeScript {
     let after = probe.map(|probe| {
         let delay = u64::try_from(probe.initial_delay_seconds).unwrap_or_default();
         Duration::from_secs(delay).max(EARLIEST_PROBE)

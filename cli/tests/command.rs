@@ -291,3 +291,51 @@ fn completions_and_man_pages_are_made_from_the_options() {
     assert!(printed(&["completions", "bash"]).contains("--restart-kubelet"));
     assert!(printed(&["man", "simulate"]).contains("restart\\-kubelet"));
 }
+
+#[test]
+fn fleet_tells_the_same_of_the_same_seed_in_each_format() {
+    let web = manifest("wait-for-services.yaml");
+    let of = |format: &str| {
+        let run = "init-mydb=1s,2s,30s";
+        printed(&[
+            "fleet",
+            &web,
+            "--pods",
+            "500",
+            "--fail",
+            "init-mydb=20%",
+            "--run",
+            run,
+            "-o",
+            format,
+        ])
+    };
+    let json: serde_json::Value = serde_json::from_str(&of("json")).unwrap();
+    assert_eq!(json["pods"], 500);
+    assert_eq!(json["readyAfter"]["count"], 500);
+    // A fifth of the runs fail: of 625 runs in 500 pods, 125.
+    let restarts = json["restarts"].as_u64().unwrap();
+    assert!((90..160).contains(&restarts), "{restarts}");
+    let svg = of("svg");
+    for expected in ["Start-up time of 500 of 500 pods", "Init:CrashLoopBackOff", "p99.9"] {
+        assert!(svg.contains(expected), "{expected}: {svg}");
+    }
+    for format in ["table", "json", "yaml", "csv", "svg"] {
+        assert_eq!(of(format), of(format), "{format}");
+    }
+}
+
+#[test]
+fn fleet_refuses_what_is_no_chance_and_whom_there_is_not() {
+    let web = manifest("wait-for-services.yaml");
+    for (option, value, told) in [
+        ("--fail", "init-mydb=5", "is no percentage"),
+        ("--run", "init-mydb=2s,1s", "from the least to the greatest"),
+        ("--run", "init-mydb=1", "missing unit"),
+        ("--pull", "mydb=1s", "no pod has a container \"mydb\""),
+        ("--nodes", "0", "--nodes"),
+    ] {
+        let said = refused(&["fleet", &web, option, value]);
+        assert!(said.contains(told), "{said}");
+    }
+}

@@ -68,7 +68,8 @@ impl Class {
         }
     }
 
-    fn of_word(word: &str) -> Self {
+    /// Of a word of the STATUS column, or a phase.
+    pub fn of_word(word: &str) -> Self {
         match word {
             "Completed" | "Succeeded" => Self::Succeeded,
             "Running" => Self::Ready,

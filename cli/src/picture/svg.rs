@@ -9,16 +9,16 @@ use svg::node::element::{Group, Line, Rectangle, Style, Text, Title};
 use super::chart::{Chart, Slice};
 
 /// Widths and heights in pixels.
-const WIDTH: u64 = 800;
-const MARGIN: u64 = 12;
-const ROW: u64 = 26;
-const BAR: u64 = 18;
+pub(super) const WIDTH: u64 = 800;
+pub(super) const MARGIN: u64 = 12;
+pub(super) const ROW: u64 = 26;
+pub(super) const BAR: u64 = 18;
 /// A letter of the font below, at the most.
 const LETTER: u64 = 7;
 const MOST_NAME: usize = 28;
 
 /// Readable in light and dark, by what the reader's system wants.
-const STYLE: &str = "
+pub(super) const STYLE: &str = "
 text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 .title { font-weight: 600; font-size: 14px; }
 .kind, .tick { fill: #656d76; font-size: 11px; }
@@ -84,7 +84,7 @@ fn shortened(text: &str, most: usize) -> String {
     format!("{kept}…")
 }
 
-fn text(x: u64, y: u64, class: &str, content: impl Into<String>) -> Text {
+pub(super) fn text(x: u64, y: u64, class: &str, content: impl Into<String>) -> Text {
     Text::new(content.into()).set("x", x).set("y", y).set("class", class)
 }
 
