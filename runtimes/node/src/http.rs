@@ -1,5 +1,6 @@
 //! What [`Control`] can do, over HTTP: for tests that are not written in Rust.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -136,7 +137,8 @@ async fn evict(State(server): State<Server>, Query(target): Query<Target>) -> An
 async fn restart(State(server): State<Server>) -> Answer {
     let mut agent = server.agent.lock().await;
     drop(agent.take());
-    let started = Agent::start(server.client.clone(), server.options.clone()).await;
+    let started =
+        Agent::start_with(server.client.clone(), server.options.clone(), HashMap::new()).await;
     *agent = Some(started.map_err(refused)?);
     Ok(String::new())
 }

@@ -67,6 +67,9 @@ struct Arguments {
     /// Commands such as `sleep 5` and `sh -c "exit 1"` mean nothing
     #[arg(long)]
     no_commands: bool,
+    /// Keep back-off here over a new start of this program; without, its start is one of the kubelets
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["speed", "stepped"])]
+    state: Option<PathBuf>,
     /// The version whose rules count; if absent, the apiserver's or the nearest to it
     #[arg(long, value_name = "VERSION")]
     kubernetes: Option<KubernetesVersion>,
@@ -164,6 +167,7 @@ fn options(arguments: Arguments) -> Result<Options, String> {
     }
     options.habits = Habits { relist, commands: !arguments.no_commands, ..Habits::default() };
     options.version = arguments.kubernetes;
+    options.state = arguments.state;
     if let Some(path) = arguments.scenarios {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(&path).map_err(|error| told(&error))?;

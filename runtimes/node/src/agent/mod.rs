@@ -3,14 +3,17 @@
 mod commands;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
-use podinit::{FeatureGates, KubernetesVersion, PodStatus, Timestamp};
+use podinit::{FeatureGates, KubernetesVersion, PodStatus, PodWorker, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -21,6 +24,7 @@ use crate::events::Recorder;
 use crate::life::{Habits, NodeShare, PodLife, Request, check_scenario, read_scenario};
 use crate::nodes::{NodeSettings, Nodes};
 use crate::scenarios::{ANNOTATION, Scenarios};
+use crate::state::{self, StateError};
 use crate::status::{api_form, with_times};
 use crate::write::{Write, Written, delete_as_user, write};
 
@@ -39,6 +43,9 @@ pub struct Options {
     pub scenarios: Scenarios,
     /// The version whose rules count; `None`: the nearest to the apiserver's.
     pub version: Option<KubernetesVersion>,
+    /// Where the workers of pods are kept, so that back-off outlives this program; `None`: nowhere, and
+    /// a new start is one of the kubelets. Only where time passes as in the cluster.
+    pub state: Option<PathBuf>,
 }
 
 impl Options {
@@ -51,6 +58,7 @@ impl Options {
             habits: Habits::default(),
             scenarios: Scenarios::default(),
             version: None,
+            state: None,
         }
     }
 }
@@ -73,6 +81,17 @@ pub enum StartError {
     /// What the nodes have is not told in quantities.
     #[error("capacity: {0}")]
     Capacity(#[from] podinit::resources::ResourceListError),
+    /// The state file is of no use.
+    #[error("state file {path}: {source}", path = path.display())]
+    State {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: StateError,
+    },
+    /// Times of another clock mean nothing after a new start.
+    #[error("a state file needs a clock that is neither stepped nor faster than the cluster's")]
+    StateOfOtherTime,
     /// The range of pods' addresses is none.
     #[error("the addresses of pods: {0}")]
     Addresses(#[from] crate::addresses::NoRange),
@@ -91,6 +110,23 @@ impl Agent {
     /// # Errors
     /// If the cluster cannot be asked, or refuses.
     pub async fn start(client: Client, options: Options) -> Result<Self, StartError> {
+        let kept = match &options.state {
+            Some(_) if options.pace != Pace::Times(NonZeroU32::MIN) => {
+                return Err(StartError::StateOfOtherTime);
+            }
+            Some(path) => state::read(path)
+                .map_err(|source| StartError::State { path: path.clone(), source })?,
+            None => HashMap::new(),
+        };
+        Self::start_with(client, options, kept).await
+    }
+
+    /// The same, with workers of before.
+    pub(crate) async fn start_with(
+        client: Client,
+        options: Options,
+        kept: HashMap<String, PodWorker>,
+    ) -> Result<Self, StartError> {
         let failed = |doing| move |source| StartError::Cluster { doing, source: Box::new(source) };
         if options.nodes.is_empty() {
             return Err(StartError::NoNodes);
@@ -106,7 +142,8 @@ impl Agent {
             Nodes { client: client.clone(), names, settings: options.settings.clone(), version };
         let ranges = nodes.start().await.map_err(failed("registering nodes"))?;
         let (sender, commands) = mpsc::channel(16);
-        let keeper = Keeper::new(client, &options, version, &ranges, commands)?;
+        let mut keeper = Keeper::new(client, &options, version, &ranges, commands)?;
+        keeper.kept = kept;
         let tasks =
             [tokio::spawn(keeper.run()).abort_handle(), tokio::spawn(nodes.keep()).abort_handle()];
         tracing::info!(nodes = options.nodes.len(), rules = %version, "nodes are up");
@@ -138,6 +175,8 @@ fn nearest(minor: &str) -> KubernetesVersion {
 const TURNS: usize = 256;
 /// How many writes to the API are under way at once.
 const WRITES: usize = 64;
+/// How often the state is written, if it has changed.
+const SAVES: Duration = Duration::from_secs(1);
 
 struct Pod {
     life: PodLife,
@@ -183,6 +222,11 @@ struct Keeper {
     permits: Arc<Semaphore>,
     commands: mpsc::Receiver<Command>,
     counts: Counts,
+    state: Option<PathBuf>,
+    /// Something has happened since the state was written.
+    has_changed: bool,
+    /// The workers of before, of pods that were not seen yet.
+    kept: HashMap<String, PodWorker>,
 }
 
 impl Keeper {
@@ -232,10 +276,15 @@ impl Keeper {
             permits: Arc::new(Semaphore::new(WRITES)),
             commands,
             counts: Counts::default(),
+            state: options.state.clone(),
+            has_changed: false,
+            kept: HashMap::new(),
         })
     }
 
     async fn run(mut self) {
+        let mut saves = tokio::time::interval(SAVES);
+        saves.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.queue.first().and_then(|(at, _)| self.clock.wait_for(*at));
             let wait = async {
@@ -248,10 +297,24 @@ impl Keeper {
                 Some(command) = self.commands.recv() => self.carry_out(command).await,
                 Some(done) = self.writes.join_next() => self.written(done.ok()),
                 Some(event) = self.watch.next() => self.observed(event),
+                _ = saves.tick(), if self.state.is_some() => self.save(),
                 () = wait => {}
             }
             self.hear();
             self.advance(self.clock.now());
+        }
+    }
+
+    /// Writes the state, if there is something new in it.
+    fn save(&mut self) {
+        let Some(path) = self.state.as_ref().filter(|_| self.has_changed) else { return };
+        let seen = self.pods.iter().map(|(uid, pod)| (uid.as_str(), pod.life.worker()));
+        let unseen = self.kept.iter().map(|(uid, worker)| (uid.as_str(), worker));
+        match state::write(path, &unseen.chain(seen).collect()) {
+            Ok(()) => self.has_changed = false,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the state is not written; trying again");
+            }
         }
     }
 
@@ -286,6 +349,7 @@ impl Keeper {
     /// After something has happened to a pod: tells it, and puts the pod back into the queue.
     fn settle(&mut self, uid: &str) {
         let Some(pod) = self.pods.get_mut(uid) else { return };
+        self.has_changed = true;
         for (at, event) in pod.life.take_new_events() {
             let version = pod.life.pod().metadata.resource_version.as_ref();
             self.recorder.tell(
@@ -389,6 +453,8 @@ impl Keeper {
                 let gone: Vec<String> =
                     self.pods.keys().filter(|uid| !self.listed.contains(*uid)).cloned().collect();
                 gone.iter().for_each(|uid| self.forget(uid));
+                // Who was not listed is gone.
+                self.kept.clear();
             }
             Ok(watcher::Event::Apply(pod)) => self.apply(pod),
             Ok(watcher::Event::Delete(pod)) => self.forget(&pod.metadata.uid.unwrap_or_default()),
@@ -431,6 +497,11 @@ impl Keeper {
             Ok(life) => life,
             Err(error) => return tracing::warn!(uid, %error, "a pod that is none"),
         };
+        if let Some(worker) = self.kept.remove(&uid)
+            && !life.take_up(worker, now)
+        {
+            tracing::debug!(uid, "what was kept of the pod is older than its status");
+        }
         if let Err(Refusal { reason, message }) = admitted {
             life.reject(&reason, &message, now);
         }
@@ -465,6 +536,7 @@ impl Keeper {
 
     fn forget(&mut self, uid: &str) {
         let Some(mut pod) = self.pods.remove(uid) else { return };
+        self.has_changed = true;
         if let Some(at) = pod.due {
             self.queue.remove(&(at, uid.to_owned()));
         }

@@ -194,6 +194,38 @@ impl PodLife {
         Ok(life)
     }
 
+    /// Goes on with the worker that a program before this one has kept, and so with its back-off. One
+    /// of which the API holds another status is older than that, and is not taken; says whether it was.
+    pub fn take_up(&mut self, kept: PodWorker, now: Timestamp) -> bool {
+        let same = |status: &PodStatus| {
+            let lists = [
+                &status.init_container_statuses,
+                &status.container_statuses,
+                &status.ephemeral_container_statuses,
+            ];
+            let counts = lists.into_iter().flatten();
+            let counts = counts.map(|of| (of.name.clone(), of.restart_count));
+            let started = status.start_time.map(Timestamp::truncate_to_second);
+            (status.phase, started, counts.collect::<Vec<_>>())
+        };
+        if same(kept.api_status()) != same(self.worker.api_status()) {
+            return false;
+        }
+        let status = self.worker.api_status().clone();
+        self.worker = kept;
+        self.worker.set_api_status(status);
+        // It may have come meanwhile.
+        let pod = std::mem::take(&mut self.api);
+        self.take_deletion(&pod, now);
+        self.api = pod;
+        true
+    }
+
+    /// What [`PodLife::take_up`] takes.
+    pub fn worker(&self) -> &PodWorker {
+        &self.worker
+    }
+
     /// The node does not take the pod, which has just arrived: it fails, and nothing of it is started.
     pub fn reject(&mut self, reason: &str, message: &str, now: Timestamp) {
         let mut status = self.worker.api_status().clone();

@@ -139,6 +139,40 @@ fn after_a_restart_of_the_node_what_ran_still_runs() {
 }
 
 #[test]
+fn back_off_goes_on_after_a_restart_with_the_worker_of_before() {
+    let scenario = "containers: {app: {instances: [{runFor: 1s, exitCode: 1}]}}";
+    let mut undisturbed = life(web(), scenario);
+    undisturbed.until(22);
+    let status = undisturbed.life.status().clone();
+    let kept = serde_json::to_string(undisturbed.life.worker()).unwrap();
+    assert!(undisturbed.app().state.running.is_none());
+    let restarted = |kept: Option<&str>, status: &PodStatus| {
+        let mut known = web();
+        known.status = Some(status.into());
+        let gates = FeatureGates::default();
+        let read = Some(read_scenario(scenario, &known, gates).unwrap());
+        let mut life = PodLife::new(known, gates, &Habits::default(), read, at(23)).unwrap();
+        let taken = kept.map(|kept| life.take_up(serde_json::from_str(kept).unwrap(), at(23)));
+        (taken, Node { share: NodeShare::default(), life, shown: Vec::new() })
+    };
+    let count = |node: &mut Node| {
+        node.until(26);
+        node.app().restart_count
+    };
+    let before = status.container_statuses[0].restart_count;
+    assert_eq!(count(&mut restarted(None, &status).1), before + 1);
+    let (taken, mut node) = restarted(Some(&kept), &status);
+    assert_eq!((taken, count(&mut node)), (Some(true), before));
+    node.until(60);
+    undisturbed.until(60);
+    assert_eq!(node.app().restart_count, undisturbed.app().restart_count);
+    // What was kept before the last restart of the container is too old.
+    let mut newer = status;
+    newer.container_statuses[0].restart_count += 1;
+    assert_eq!(restarted(Some(&kept), &newer).0, Some(false));
+}
+
+#[test]
 fn a_pod_that_has_ended_before_a_restart_stays_so() {
     let mut spec = web();
     spec.spec.as_mut().unwrap().restart_policy = Some("Never".into());
