@@ -12,8 +12,8 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use crate::quantity::{Quantity, Scale};
-use crate::resources::default_requests;
-use crate::version::{Change, FeatureGates};
+use crate::resources::{default_container_requests, default_pod_level};
+use crate::version::{Change, Feature, FeatureGates};
 
 pub use workload::apply_to_workload;
 
@@ -26,6 +26,9 @@ const TERMINATION_GRACE_PERIOD_SECONDS: i64 = 30;
 ///
 /// What is set stays as it is, but quantities finer than a thousandth, which are rounded up.
 /// Applying it twice changes nothing more.
+///
+/// With the gate `PodLevelResourcesFixDefaulting`, resources of the pod as a whole are not among them:
+/// they are completed when a pod is created, see [`admit`](super::admit).
 ///
 /// Source: `SetObjectDefaults_Pod` (`pkg/apis/core/v1/defaults.go`). It is for pods only: see
 /// [`apply_to_workload`] for templates. Left out are `optional` of `fileKeyRef`, which the
@@ -101,9 +104,12 @@ fn service_account(spec: &mut v1::PodSpec) {
 }
 
 fn apply_to_spec(spec: &mut v1::PodSpec, gates: FeatureGates) {
-    // What is no quantity leaves the pod's own requests as they are, and is told by validation.
-    // Amounts are rounded later: the pod's own requests are sums of the containers' exact ones.
-    let _ = default_requests(spec, gates);
+    default_container_requests(spec);
+    if !gates.enabled(Feature::PodLevelResourcesFixDefaulting) {
+        // What is no quantity leaves the pod's own requests as they are, and is told by validation.
+        // Amounts are rounded later: the pod's own requests are sums of the containers' exact ones.
+        let _ = default_pod_level(spec, gates);
+    }
     spec.enable_service_links.get_or_insert(true);
     apply_to_fields(spec, gates);
     if spec.host_network == Some(true) {

@@ -13,8 +13,8 @@ use alloc::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 
-use crate::resources::{PodResources, ResourcesError};
-use crate::version::FeatureGates;
+use crate::resources::{PodResources, ResourcesError, default_pod_level};
+use crate::version::{Feature, FeatureGates};
 
 /// A pod as it stands before the apiserver validates it: with the defaults of the API, and without
 /// the fields of features that are off.
@@ -82,12 +82,16 @@ impl Admitted {
 /// Nothing is refused here, see [`Admitted::validate`]. Admitting twice changes nothing more.
 ///
 /// Source: `SetObjectDefaults_Pod` (`pkg/apis/core/v1/defaults.go`) and
-/// `podutil.DropDisabledPodFields` (`pkg/api/pod/util.go`).
+/// `podutil.DropDisabledPodFields` (`pkg/api/pod/util.go`); since 1.37 `DefaultPodLevelResources` there.
 pub fn admit(pod: &v1::Pod, gates: &FeatureGates) -> Admitted {
     let gates = *gates;
     let mut pod = pod.clone();
     // A pod without a spec is one with an empty spec.
     dropped::drop_disabled_fields(pod.spec.get_or_insert_default(), gates);
     defaults::apply(&mut pod, gates);
+    if gates.enabled(Feature::PodLevelResourcesFixDefaulting) {
+        // What is no quantity leaves the pod's own amounts as they are, and is told by validation.
+        let _ = default_pod_level(pod.spec.get_or_insert_default(), gates);
+    }
     Admitted { pod: Arc::new(pod), gates }
 }

@@ -1,7 +1,10 @@
 //! How the apiserver completes the resources of a new pod.
 //!
 //! Source: `pkg/apis/core/v1/defaults.go` (`SetDefaults_Pod`, `defaultPodRequests`,
-//! `defaultHugePagePodLimits`).
+//! `defaultHugePagePodLimits`); since 1.37 `pkg/api/pod/util.go` (`DefaultPodLevelResources`).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 
 use k8s_openapi::api::core::v1;
 
@@ -12,6 +15,7 @@ use super::pod::PodResources;
 use super::requests::{
     PodResourcesOptions, aggregate_container_limits, aggregate_container_requests,
 };
+use crate::quantity::Quantity;
 use crate::version::{Change, Feature, FeatureGates};
 
 /// Completes the requests of a new pod as the apiserver does when it is created. Pod templates are
@@ -19,12 +23,21 @@ use crate::version::{Change, Feature, FeatureGates};
 ///
 /// A container without a request of a resource requests what its limit is. With the gate
 /// `PodLevelResources`, a pod with pod-level limits requests of each resource what its containers
-/// do, else what its limit is, and has the limits of huge pages that its containers have.
+/// do, else what its limit is, and has the limits of huge pages that its containers have. With the
+/// gate `PodLevelResourcesFixDefaulting` so does a pod with pod-level requests alone, and where each
+/// container has a limit of what the pod requests, the pod's own limit is their sum, or its request
+/// if that is more.
 ///
 /// # Errors
 /// If the pod has pod-level resources and does not compile. The containers' requests are then
 /// completed, and the pod-level ones as they were.
 pub fn default_requests(spec: &mut v1::PodSpec, gates: FeatureGates) -> Result<(), ResourcesError> {
+    default_container_requests(spec);
+    default_pod_level(spec, gates)
+}
+
+/// The part of [`default_requests`] that is about containers.
+pub(crate) fn default_container_requests(spec: &mut v1::PodSpec) {
     for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
         let Some(resources) = &mut container.resources else { continue };
         let Some(limits) = resources.limits.as_ref().filter(|limits| !limits.is_empty()) else {
@@ -35,23 +48,27 @@ pub fn default_requests(spec: &mut v1::PodSpec, gates: FeatureGates) -> Result<(
             requests.entry(name.clone()).or_insert_with(|| limit.clone());
         }
     }
-    if gates.enabled(Feature::PodLevelResources) && spec.resources.is_some() {
-        default_pod_level(spec, gates)?;
-    }
-    Ok(())
 }
 
-fn default_pod_level(spec: &mut v1::PodSpec, gates: FeatureGates) -> Result<(), ResourcesError> {
+/// The part of [`default_requests`] that is about the pod as a whole.
+pub(crate) fn default_pod_level(
+    spec: &mut v1::PodSpec,
+    gates: FeatureGates,
+) -> Result<(), ResourcesError> {
+    if !gates.enabled(Feature::PodLevelResources) || spec.resources.is_none() {
+        return Ok(());
+    }
+    let fixed = gates.enabled(Feature::PodLevelResourcesFixDefaulting);
     let pod = PodResources::compile_spec(spec, None, gates)?;
+    let everywhere = if fixed { limited_everywhere(spec) } else { BTreeSet::new() };
     let Some(level) = &mut spec.resources else { return Ok(()) };
-    let is_empty = |list: &Option<alloc::collections::BTreeMap<_, _>>| {
-        list.as_ref().is_none_or(alloc::collections::BTreeMap::is_empty)
-    };
+    let is_empty = |list: &Option<BTreeMap<_, _>>| list.as_ref().is_none_or(BTreeMap::is_empty);
+    let is_set = !(is_empty(&level.limits) && is_empty(&level.requests));
     let options = PodResourcesOptions::default();
     let mut containers = ResourceList::new();
 
     let hugepages = gates.has(Change::HugepagesAtPodLevel);
-    if hugepages && !(is_empty(&level.limits) && is_empty(&level.requests)) {
+    if hugepages && is_set {
         aggregate_container_limits(&pod, &options, &mut containers);
         for (name, limit) in containers.iter().filter(|(name, _)| name.is_hugepages()) {
             let requested =
@@ -63,23 +80,50 @@ fn default_pod_level(spec: &mut v1::PodSpec, gates: FeatureGates) -> Result<(), 
         }
     }
 
-    let Some(limits) = level.limits.as_ref().filter(|limits| !limits.is_empty()) else {
+    if if fixed { !is_set } else { is_empty(&level.limits) } {
         return Ok(());
-    };
+    }
     let mut requests = level.requests.take().unwrap_or_default();
     aggregate_container_requests(&pod, &options, &mut containers);
     let overcommitted = [ResourceName::CPU, ResourceName::MEMORY];
     for (name, request) in containers.iter().filter(|(name, _)| overcommitted.contains(name)) {
         requests.entry(name.as_str().into()).or_insert_with(|| (*request).into());
     }
-    for (text, limit) in limits {
-        let name = ResourceName::from(text.as_str());
-        if overcommitted.contains(&name) || hugepages && name.is_hugepages() {
+    let counts_for_the_pod =
+        |name: &ResourceName| overcommitted.contains(name) || hugepages && name.is_hugepages();
+    for (text, limit) in level.limits.iter().flatten() {
+        if counts_for_the_pod(&ResourceName::from(text.as_str())) {
             requests.entry(text.clone()).or_insert_with(|| limit.clone());
         }
     }
+
+    aggregate_container_limits(&pod, &options, &mut containers);
+    for (name, limit) in containers.iter().filter(|(name, _)| counts_for_the_pod(name)) {
+        let text = name.as_str();
+        let Some(request) = requests.get(text).filter(|_| everywhere.contains(text)) else {
+            continue;
+        };
+        // What is no quantity has been refused when the pod was compiled.
+        let exceeds = request.0.parse::<Quantity>().is_ok_and(|request| request > *limit);
+        let limit = if exceeds { request.clone() } else { (*limit).into() };
+        level.limits.get_or_insert_default().entry(text.into()).or_insert(limit);
+    }
     level.requests = Some(requests).filter(|requests| !requests.is_empty());
     Ok(())
+}
+
+/// The resources of which each container has a limit, ephemeral ones included.
+fn limited_everywhere(spec: &v1::PodSpec) -> BTreeSet<String> {
+    let init = spec.init_containers.iter().flatten().map(|container| &container.resources);
+    let ephemeral =
+        spec.ephemeral_containers.iter().flatten().map(|container| &container.resources);
+    let apps = spec.containers.iter().map(|container| &container.resources);
+    let mut sets = apps.chain(init).chain(ephemeral).map(|resources| {
+        let limits = resources.iter().filter_map(|resources| resources.limits.as_ref());
+        limits.flat_map(BTreeMap::keys).cloned().collect::<BTreeSet<_>>()
+    });
+    let first = sets.next().unwrap_or_default();
+    sets.fold(first, |common, limits| &common & &limits)
 }
 
 #[cfg(test)]
@@ -125,5 +169,29 @@ mod tests {
         );
         let without_gate = defaulted(spec, KubernetesVersion::V1_33);
         assert!(without_gate["resources"].get("requests").is_none());
+    }
+
+    #[test]
+    fn since_1_37_pod_level_requests_alone_are_completed_and_limits_are_where_all_have_one() {
+        let level = |spec: &str, version| defaulted(spec, version)["resources"].to_string();
+        let spec = r#"{"resources": {"requests": {"cpu": "1"}}, "containers": [{"name": "a",
+            "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}]}"#;
+        assert_eq!(level(spec, KubernetesVersion::V1_36), r#"{"requests":{"cpu":"1"}}"#);
+        assert_eq!(
+            level(spec, KubernetesVersion::V1_37),
+            r#"{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}"#
+        );
+        let spec = r#"{"resources": {"limits": {"cpu": "4"}}, "containers": [{"name": "a",
+            "resources": {"requests": {"memory": "1Gi"}}}]}"#;
+        for version in [KubernetesVersion::V1_36, KubernetesVersion::V1_37] {
+            assert_eq!(
+                level(spec, version),
+                r#"{"limits":{"cpu":"4"},"requests":{"cpu":"4","memory":"1Gi"}}"#
+            );
+        }
+        let spec = r#"{"resources": {"requests": {"cpu": "1"}},
+            "initContainers": [{"name": "i"}],
+            "containers": [{"name": "a", "resources": {"limits": {"cpu": "2"}}}]}"#;
+        assert_eq!(level(spec, KubernetesVersion::V1_37), r#"{"requests":{"cpu":"1"}}"#);
     }
 }

@@ -203,6 +203,8 @@ changes! {
         "while a pod is resized, the largest of the sums of wanted, granted and actual resources counts, regular init containers included";
     V1_37 Resources EmptyPodLevelResourcesSayNothing [137150] Gate(Feature::PodLevelResourcesFixKubeletQOSClass, true):
         "pod-level resources that name no resource leave the QoS class to the containers";
+    V1_37 Resources PodLevelLimitsAreFilledIn [] Gate(Feature::PodLevelResourcesFixDefaulting, true):
+        "pod-level resources are completed when a pod is created, from requests alone too, and their limits where each container has one";
     V1_37 Resources EachContainerDeclaresItsLimit [] Version:
         "the cgroup of a Burstable pod is bounded only if each container has a limit of its own";
     V1_37 Resources NothingLeftCountsAsZero [] Version:

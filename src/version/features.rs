@@ -112,6 +112,8 @@ features! {
     PLEGOnDemandRelist:                           NO NO NO NO NO NO NO NO T L;
     /// Pod-level resources that name nothing do not decide about the QoS class.
     PodLevelResourcesFixKubeletQOSClass:          NO NO NO NO NO NO NO NO NO T;
+    /// Pod-level resources are completed when a pod is created, limits included.
+    PodLevelResourcesFixDefaulting:               NO NO NO NO NO NO NO NO NO T;
 }
 
 impl Feature {
@@ -130,7 +132,9 @@ impl Feature {
                 Self::PodLevelResources,
                 Self::NodeDeclaredFeatures,
             ],
-            Self::PodLevelResourcesFixKubeletQOSClass => &[Self::PodLevelResources],
+            Self::PodLevelResourcesFixKubeletQOSClass | Self::PodLevelResourcesFixDefaulting => {
+                &[Self::PodLevelResources]
+            }
             _ => &[],
         }
     }

@@ -32,6 +32,7 @@ const DEFAULTS: &str = "
     NodeDeclaredFeatures                         -  -  -  -  -  -   -   Af  Bt  GtL
     PLEGOnDemandRelist                           -  -  -  -  -  -   -   -   Bt  GtL
     PodLevelResourcesFixKubeletQOSClass          -  -  -  -  -  -   -   -   -   Bt
+    PodLevelResourcesFixDefaulting               -  -  -  -  -  -   -   -   -   Bt
 ";
 
 #[test]
