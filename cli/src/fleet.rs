@@ -66,7 +66,7 @@ struct Chances {
     /// How long the runs of a container last.
     #[arg(long, value_name = "NAME=DURATIONS", value_parser = named::<Quantiles>)]
     run: Vec<Named<Quantiles>>,
-    /// So many of its runs fail, with exit code 1: 5%, 0.25%.
+    /// So many of its runs fail, with exit code 1, until one does not: 5%, 0.25%.
     #[arg(long, value_name = "NAME=PERCENT", value_parser = named::<Percent>)]
     fail: Vec<Named<Percent>>,
     /// How long the pulls of its image take.
@@ -116,6 +116,9 @@ impl FromStr for Quantiles {
     }
 }
 
+/// 100%, in millionths.
+const CERTAIN: u32 = 1_000_000;
+
 /// `5%`, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Percent(u32);
@@ -134,12 +137,9 @@ impl FromStr for Percent {
         let whole: u32 = whole.parse().map_err(|_| wrong())?;
         let part: u32 = format!("{part:0<4}").parse().map_err(|_| wrong())?;
         let millionths = whole.checked_mul(10_000).and_then(|whole| whole.checked_add(part));
-        millionths.filter(|millionths| *millionths <= 1_000_000).map(Self).ok_or_else(wrong)
+        millionths.filter(|millionths| *millionths <= CERTAIN).map(Self).ok_or_else(wrong)
     }
 }
-
-/// A run that fails is tried again; so often in a row at the most.
-const MOST_FAILURES: usize = 8;
 
 /// What is known of a container.
 struct Habits {
@@ -198,6 +198,8 @@ impl Chances {
 /// What the pods do.
 struct Crowd {
     seed: u64,
+    /// More runs than this cannot fail while a pod is watched.
+    most_failures: usize,
     /// Of the containers of each spec.
     habits: Vec<Vec<Habits>>,
 }
@@ -210,14 +212,19 @@ impl Workload for Crowd {
         let Some(habits) = self.habits.get(script.spec) else { return };
         for (at, habits) in habits.iter().enumerate() {
             let script = script.container_at(at);
-            while script.runs.len() < MOST_FAILURES && random.chance(habits.fail) {
+            if habits.fail == CERTAIN {
+                // The last run repeats.
                 script.runs.push(Run::ends(habits.run.draw(&mut random), 1));
-            }
-            script.runs.push(if habits.runs_on {
-                Run::FOREVER
             } else {
-                Run::ends(habits.run.draw(&mut random), 0)
-            });
+                while script.runs.len() < self.most_failures && random.chance(habits.fail) {
+                    script.runs.push(Run::ends(habits.run.draw(&mut random), 1));
+                }
+                script.runs.push(if habits.runs_on {
+                    Run::FOREVER
+                } else {
+                    Run::ends(habits.run.draw(&mut random), 0)
+                });
+            }
             let mut draw = |of: &Option<Durations>| of.as_ref().map(|of| of.draw(&mut random));
             script.image_pull_lasts = draw(&habits.pull).unwrap_or_default();
             script.start_lasts = draw(&habits.start).unwrap_or_default();
@@ -253,7 +260,8 @@ pub fn run(options: &Options, out: &mut Out) -> Result<Verdict, Failure> {
         Format::Csv => out.text(csv(&Answer::of(&summary))?)?,
         Format::Svg => out.line(picture::fleet(&summary))?,
     }
-    Ok(Verdict::Fine)
+    // An answer that was interrupted is none to what was asked.
+    Ok(if summary.pods < options.pods { Verdict::Findings } else { Verdict::Fine })
 }
 
 /// What a pod reserves.
@@ -274,7 +282,13 @@ impl Options {
         let habits = specs.iter().map(|spec| {
             spec.containers().iter().map(|container| self.chances.habits(container)).collect()
         });
-        let crowd = Crowd { seed: self.seed, habits: habits.collect() };
+        // No back-off but the first is shorter than a second.
+        let most_failures = usize::try_from(self.until.0.as_secs()).unwrap_or(usize::MAX);
+        let crowd = Crowd {
+            seed: self.seed,
+            most_failures: most_failures.saturating_add(2),
+            habits: habits.collect(),
+        };
         let mut fleet = Fleet::new(specs, crowd).horizon(self.until.0).resources(resources);
         let mut batch = BATCH;
         if let Some(nodes) = self.nodes {

@@ -326,6 +326,24 @@ fn fleet_tells_the_same_of_the_same_seed_in_each_format() {
 }
 
 #[test]
+fn fleet_lets_as_many_runs_fail_as_was_said() {
+    let web = manifest("wait-for-services.yaml");
+    let of = |fail: &str| -> serde_json::Value {
+        let fail = format!("init-mydb={fail}");
+        let said = printed(&["fleet", &web, "--pods", "500", "--fail", &fail, "-o", "json"]);
+        serde_json::from_str(&said).unwrap()
+    };
+    // Nine in ten: nine failures before each success, 4,500 in 500 pods.
+    let most = of("90%");
+    let restarts = most["restarts"].as_u64().unwrap();
+    assert!((3_900..5_100).contains(&restarts), "{restarts}");
+    assert_eq!(most["readyAfter"]["count"], 500);
+    let all = of("100%");
+    assert_eq!(all["readyAfter"]["count"], 0);
+    assert_eq!(all["initializedAfter"]["count"], 0);
+}
+
+#[test]
 fn fleet_refuses_what_is_no_chance_and_whom_there_is_not() {
     let web = manifest("wait-for-services.yaml");
     for (option, value, told) in [
