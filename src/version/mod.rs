@@ -180,21 +180,18 @@ pub struct FeatureGates {
     version: KubernetesVersion,
     enabled: u32,
     bugs: u8,
-    /// The changes in force, worked out once: a decision asks for many.
-    changes: u128,
 }
 
 impl FeatureGates {
     /// The default gates of `version`.
     pub fn for_version(version: KubernetesVersion) -> Self {
-        let mut gates = Self { version, enabled: 0, bugs: 0, changes: 0 };
+        let mut gates = Self { version, enabled: 0, bugs: 0 };
         for &feature in Feature::ALL {
             gates.store(feature, gates.stage(feature).value());
         }
         for &bug in KnownBug::ALL {
-            gates.store_bug(bug, bug.is_in(version));
+            gates.set_bug(bug, bug.is_in(version));
         }
-        gates.work_out_changes();
         gates
     }
 
@@ -284,7 +281,6 @@ impl FeatureGates {
             }
             _ => {
                 self.store(feature, value);
-                self.work_out_changes();
                 Ok(())
             }
         }
@@ -306,20 +302,11 @@ impl FeatureGates {
     ///
     /// Where a gate or a known bug decides, that is asked, so that what was set by hand counts.
     pub const fn has(self, change: Change) -> bool {
-        self.changes & (1 << change as u32) != 0
-    }
-
-    fn work_out_changes(&mut self) {
-        let in_force = Change::ALL.iter().filter(|change| self.is_in_force(**change));
-        self.changes = in_force.fold(0, |changes, change| changes | 1 << *change as u32);
-    }
-
-    fn is_in_force(self, change: Change) -> bool {
         match change.decided_by() {
-            DecidedBy::Version => self.version >= change.since(),
+            DecidedBy::Version => self.version as u8 >= change.since() as u8,
             DecidedBy::Gate(feature, value) => self.enabled(feature) == value,
             DecidedBy::Bug(bug, there) => self.has_bug(bug) == there,
-            DecidedBy::Change(other) => self.is_in_force(other),
+            DecidedBy::Change(other) => self.has(other),
         }
     }
 
@@ -330,11 +317,6 @@ impl FeatureGates {
 
     /// Puts a bug in, or takes it out.
     pub fn set_bug(&mut self, bug: KnownBug, there: bool) {
-        self.store_bug(bug, there);
-        self.work_out_changes();
-    }
-
-    fn store_bug(&mut self, bug: KnownBug, there: bool) {
         let bit = 1 << bug as u8;
         self.bugs = if there { self.bugs | bit } else { self.bugs & !bit };
     }
