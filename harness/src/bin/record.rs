@@ -51,7 +51,7 @@ fn count(family: &str) -> usize {
     match family {
         "quantity" => 600,
         "durations" => 300,
-        "get" | "read" => 150,
+        "created" | "get" | "read" => 150,
         "podrequests" | "update" => 120,
         // Of each class.
         "lives" => 12,

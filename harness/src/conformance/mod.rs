@@ -110,6 +110,7 @@ pub const FAMILIES: &[Family] = &[
         replay: objects::defaulted,
         left_out: objects::LEFT_OUT_OF_DEFAULTS,
     },
+    Family { name: "created", replay: objects::created, left_out: objects::LEFT_OUT_OF_CREATED },
     Family { name: "read", replay: objects::manifest, left_out: objects::LEFT_OUT_OF_READ },
     Family { name: "fields", replay: fields::replay, left_out: fields::LEFT_OUT },
     Family { name: "lives", replay: lives::replay, left_out: &[] },

@@ -39,7 +39,7 @@ pub struct Function {
 
 /// All of them, in the order in which they build on each other.
 pub fn functions() -> impl Iterator<Item = Function> {
-    let all: [(&str, Strategy); 13] = [
+    let all: [(&str, Strategy); 14] = [
         ("quantity", cases::quantities),
         ("resources", cases::resources),
         ("podrequests", cases::pod_requests),
@@ -50,6 +50,7 @@ pub fn functions() -> impl Iterator<Item = Function> {
         ("durations", cases::duration),
         ("backoff", cases::back_off),
         ("defaults", cases::defaulted),
+        ("created", cases::created),
         ("read", cases::manifest),
         ("update", cases::updated),
         ("fields", cases::typed_kinds),

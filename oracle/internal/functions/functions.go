@@ -30,6 +30,7 @@ func init() {
 	for _, f := range []protocol.Family{
 		family("accounting", accounting, prepareAccounting),
 		family("backoff", backoff, prepareBackoff),
+		family("created", asCreated, prepareCreated),
 		family("defaults", defaults, prepareDefaults),
 		family("describe", describePod, prepareDescribe),
 		family("durations", durations, prepareDurations),

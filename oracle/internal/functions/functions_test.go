@@ -205,6 +205,7 @@ func TestEveryMeasuredFamilyNamesWhatItMeasures(t *testing.T) {
 	for family, request := range map[string]string{
 		"accounting":  `{"node":{"allocatable":{"cpu":"1"}},"pods":[` + pod + `],"pod":` + pod + `}`,
 		"backoff":     `{"initialMs":10,"maxMs":100,"steps":[{"nowMs":1}]}`,
+		"created":     `{"object":` + pod + `}`,
 		"defaults":    `{"object":` + pod + `}`,
 		"describe":    `{"pod":` + pod + `}`,
 		"durations":   `{"milliseconds":1}`,

@@ -9,6 +9,6 @@ mod updates;
 
 pub(super) use manifests::{defaulted, manifest, typed_kinds};
 pub(super) use quantities::{back_off, duration, quantities};
-pub(super) use resources::{accounted, pod_requests, resources};
+pub(super) use resources::{accounted, created, pod_requests, resources};
 pub(super) use statuses::{described, event_table, printed};
 pub(super) use updates::updated;

@@ -82,6 +82,38 @@ pub(super) fn pod() -> Json {
     ])
 }
 
+/// A pod that has resources as a whole, and containers that mostly say all of theirs.
+fn pod_of_pod_level() -> Json {
+    let of = |percent| {
+        object(vec![
+            ("cpu", percent, one_of(&["100m", "1", "1.5", "100u", "2"])),
+            ("memory", percent, one_of(&["64Mi", "128974848", "1Gi", "1.5Gi", "100m"])),
+            ("hugepages-2Mi", percent / 4, one_of(&["4Mi", "64Mi"])),
+            ("ephemeral-storage", 5, just("1Gi")),
+        ])
+    };
+    let resources = object(vec![("requests", 40, of(50)), ("limits", 90, of(85))]);
+    let container = object(vec![("image", 100, just("app")), ("resources", 95, resources)]);
+    let sidecar = object(vec![("restartPolicy", 35, just("Always"))]);
+    let init = with(container.clone(), sidecar);
+    let spec = object(vec![
+        ("initContainers", 40, named(list(init, 1..3), "init")),
+        ("containers", 100, named(list(container.clone(), 1..4), "app")),
+        ("ephemeralContainers", 10, named(list(container, 1..2), "debug")),
+        ("resources", 100, object(vec![("requests", 60, of(45)), ("limits", 35, of(30))])),
+    ]);
+    object(vec![
+        ("metadata", 100, just(json!({"name": "web", "namespace": "shop"}))),
+        ("spec", 100, spec),
+    ])
+}
+
+/// Family `created`.
+pub(in crate::functions) fn created() -> Json {
+    let pod = mixed(vec![(2, pod_of_pod_level()), (1, pod()), (1, super::manifests::pod())]);
+    object(vec![("object", 100, pod)])
+}
+
 /// Family `resources`.
 pub(in crate::functions) fn resources() -> Json {
     object(vec![("pod", 100, pod())])
