@@ -320,6 +320,8 @@ fn fleet_tells_the_same_of_the_same_seed_in_each_format() {
     for expected in ["Start-up time of 500 of 500 pods", "Init:CrashLoopBackOff", "p99.9"] {
         assert!(svg.contains(expected), "{expected}: {svg}");
     }
+    // All pods run on to the end.
+    assert!(!svg.contains("Running"), "{svg}");
     for format in ["table", "json", "yaml", "csv", "svg"] {
         assert_eq!(of(format), of(format), "{format}");
     }

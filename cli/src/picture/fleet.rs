@@ -38,12 +38,14 @@ pub fn fleet(summary: &FleetSummary) -> Document {
     let ready = summary.ready_after.count();
     let heading = format!("Start-up time of {ready} of {} pods", summary.pods);
     add(bars(&heading, &times.collect::<Vec<_>>()));
-    let statuses = summary.statuses.iter().map(|(word, tally)| {
+    // The others last as long as somebody looks, and dwarf these.
+    let left = summary.statuses.iter().filter(|(_, tally)| tally.last < tally.entered);
+    let statuses = left.map(|(word, tally)| {
         let word = word.to_string();
         let class = Class::of_word(&word);
         (word, tally.mean(), class)
     });
-    add(bars("Mean time in each STATUS", &statuses.collect::<Vec<_>>()));
+    add(bars("Mean time in each STATUS that pods leave", &statuses.collect::<Vec<_>>()));
     let usage = &summary.resources;
     for name in usage.names() {
         add(curve(name.as_str(), &usage.samples(name).collect::<Vec<_>>()));
