@@ -177,6 +177,7 @@ func TestReadingIsAsStrictAsKubectlAndTheAPIServer(t *testing.T) {
 		{"a label that is a number", strings.Replace(good, "web", "web, labels: {a: 1}", 1), `unable to decode "STDIN": json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string`},
 		{"no kind", strings.Replace(good, "kind: Pod\n", "", 1), `Object 'Kind' is missing`},
 		{"a kind in lower case", strings.Replace(good, "Pod", "pod", 1), `no matches for kind "pod" in version "v1"`},
+		{"a kind that is not Kubernetes' own, without a version", "kind: Lamp\n", `no matches for kind "Lamp" in version ""`},
 		{"a version that is served no more", "apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: d}\n", `no matches for kind "Deployment" in version "extensions/v1beta1"`},
 		{"a list of nothing", "apiVersion: v1\nkind: List\n", `no matches for kind "List" in version "v1"`},
 		{"a key given twice", strings.Replace(good, "nginx", "nginx, image: other", 1), ""},

@@ -152,7 +152,7 @@ func readItem(item runtime.Object) (document, error) {
 
 // notChecked says why an object is not looked into: the apiserver does not know it, or this program does not.
 func notChecked(kind schema.GroupVersionKind, d document) (readError, unchecked string) {
-	unserved := false
+	unserved := kind.Version == "" // Custom resources have a version, too.
 	for known := range workloads {
 		unserved = unserved || known.Group == kind.Group && known.Kind == kind.Kind || formerly[kind.Group] && known.Kind == kind.Kind
 	}
