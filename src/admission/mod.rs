@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1;
 
 use crate::resources::{PodResources, ResourcesError, default_pod_level};
 use crate::version::{Feature, FeatureGates};
+use crate::workload::Workload;
 
 /// A pod as it stands before the apiserver validates it: with the defaults of the API, and without
 /// the fields of features that are off.
@@ -77,21 +78,43 @@ impl Admitted {
     }
 }
 
+/// A workload as it stands before the apiserver validates it (`DropDisabledTemplateFields`).
+pub(crate) fn admit_workload(workload: &Workload, gates: FeatureGates) -> Workload {
+    let mut workload = workload.clone();
+    defaults::apply_to_workload(&mut workload, gates);
+    if let Some(spec) = workload.template_mut().and_then(|template| template.spec.as_mut()) {
+        dropped::drop_disabled_fields(spec, gates);
+    }
+    workload
+}
+
 /// Lets a pod in: fills in the defaults of the API, and drops the fields of features that are off.
 ///
 /// Nothing is refused here, see [`Admitted::validate`]. Admitting twice changes nothing more.
 ///
-/// Source: `SetObjectDefaults_Pod` (`pkg/apis/core/v1/defaults.go`) and
+/// Source: `SetObjectDefaults_Pod` and `Convert_v1_Pod_To_core_Pod` (`pkg/apis/core/v1`), and
 /// `podutil.DropDisabledPodFields` (`pkg/api/pod/util.go`); since 1.37 `DefaultPodLevelResources` there.
 pub fn admit(pod: &v1::Pod, gates: &FeatureGates) -> Admitted {
     let gates = *gates;
-    let mut pod = pod.clone();
-    // A pod without a spec is one with an empty spec.
-    dropped::drop_disabled_fields(pod.spec.get_or_insert_default(), gates);
-    defaults::apply(&mut pod, gates);
+    let mut pod = decode(pod, gates);
     if gates.enabled(Feature::PodLevelResourcesFixDefaulting) {
         // What is no quantity leaves the pod's own amounts as they are, and is told by validation.
         let _ = default_pod_level(pod.spec.get_or_insert_default(), gates);
     }
     Admitted { pod: Arc::new(pod), gates }
+}
+
+/// A pod as the apiserver reads it, be it a new one or the body of an update.
+pub(crate) fn decode(pod: &v1::Pod, gates: FeatureGates) -> v1::Pod {
+    let mut pod = pod.clone();
+    // A pod without a spec is one with an empty spec.
+    dropped::drop_disabled_fields(pod.spec.get_or_insert_default(), gates);
+    defaults::apply(&mut pod, gates);
+    let spec = pod.spec.get_or_insert_default();
+    if let Some(grace) = spec.termination_grace_period_seconds.as_mut().filter(|grace| **grace < 0)
+    {
+        // Of a pod, not of a template (`Convert_v1_Pod_To_core_Pod`).
+        *grace = 1;
+    }
+    pod
 }

@@ -1,5 +1,7 @@
 //! Text to quantity (`ParseQuantity`).
 
+use alloc::borrow::Cow;
+use alloc::string::ToString;
 use core::str::FromStr;
 
 use super::{Format, NANOS, Quantity};
@@ -51,6 +53,32 @@ impl FromStr for Quantity {
             format => format,
         };
         Self::from_magnitude(number.negative, whole, nanos, format).ok_or(QuantityError::TooLarge)
+    }
+}
+
+impl Quantity {
+    /// What Kubernetes writes for a quantity that it has read from this text, without white space
+    /// around it, and has not changed since (`Quantity.String`): the text as it is, where the quick
+    /// way of reading takes it for canonical, and the canonical form otherwise. So `010`, `+1Gi` and
+    /// `1.500` stay, while `1.5` becomes `1500m` and `1000m` becomes `1`.
+    ///
+    /// # Errors
+    /// See [`QuantityError`].
+    ///
+    /// ```
+    /// use podinit::quantity::Quantity;
+    ///
+    /// assert_eq!(Quantity::string_of("010")?, "010");
+    /// assert_eq!(Quantity::string_of("1.5")?, "1500m");
+    /// # Ok::<(), podinit::quantity::QuantityError>(())
+    /// ```
+    pub fn string_of(text: &str) -> Result<Cow<'_, str>, QuantityError> {
+        let text = text.trim();
+        let quantity: Self = text.parse()?;
+        let number = Number::scan(text.as_bytes())?;
+        let suffix = Suffix::interpret(number.suffix).ok_or(QuantityError::Suffix)?;
+        let kept = number.is_taken_for_canonical(suffix);
+        Ok(if kept { Cow::Borrowed(text) } else { Cow::Owned(quantity.to_string()) })
     }
 }
 
@@ -137,6 +165,32 @@ impl<'a> Number<'a> {
             Ok(Quantity::new(0, suffix.format))
         } else {
             Err(QuantityError::Numeric)
+        }
+    }
+
+    /// Whether the quick way of `ParseQuantity` keeps the text. It looks at the digits without the
+    /// zeros before them, and not at the sign.
+    fn is_taken_for_canonical(&self, suffix: Suffix) -> bool {
+        // The most digits that a product of 64 bits surely has.
+        const MOST: usize = 18;
+        let digits = self.integer.len() + self.fraction.len();
+        match suffix.unit {
+            Unit::Ten(exponent) => {
+                let scale = exponent.saturating_sub_unsigned(self.fraction.len() as u64);
+                let has_leading_zero = self.integer.is_empty();
+                let ends_in_thousand = digits >= 3 && self.digits().rev().take(3).all(|d| d == 0);
+                digits <= MOST
+                    && scale >= -9
+                    && scale % 3 == 0
+                    && !ends_in_thousand
+                    && !has_leading_zero
+            }
+            Unit::Two(exponent) => {
+                let most = 14_usize.saturating_sub(exponent as usize * 3 / 10);
+                self.fraction.is_empty()
+                    && self.integer.len() <= most
+                    && !self.integer_value.is_multiple_of(8)
+            }
         }
     }
 

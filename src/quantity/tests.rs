@@ -130,3 +130,35 @@ fn json_may_hold_text_or_numbers_and_the_text_is_canonical() {
     assert_eq!(ApiQuantity::from(quantity("2048Mi")), ApiQuantity("2Gi".into()));
     assert_eq!(Quantity::try_from(&ApiQuantity(" 1 ".into())), Ok(quantity("1")));
 }
+
+#[test]
+fn a_text_is_kept_where_kubernetes_takes_it_for_canonical() {
+    // As Kubernetes 1.36 answers.
+    for (text, kept) in [
+        ("010", "010"),
+        ("+10", "+10"),
+        ("-010", "-010"),
+        ("1.500", "1.500"),
+        ("1.5", "1500m"),
+        ("1e3", "1e3"),
+        ("1E3", "1E3"),
+        ("1.500e3", "1.500e3"),
+        ("0.5", "500m"),
+        ("00.5", "500m"),
+        ("01Gi", "01Gi"),
+        ("+7Gi", "+7Gi"),
+        ("+8Gi", "8Gi"),
+        ("010Ki", "010Ki"),
+        ("9.5Gi", "9728Mi"),
+        ("1000m", "1"),
+        ("1500m", "1500m"),
+        ("007m", "007m"),
+        ("00", "0"),
+        ("+0", "0"),
+        ("0.000", "0"),
+        (" 7 ", "7"),
+    ] {
+        assert_eq!(Quantity::string_of(text).unwrap(), kept, "{text}");
+    }
+    assert_eq!(Quantity::string_of("1Km"), Err(QuantityError::Suffix));
+}

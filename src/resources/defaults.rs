@@ -7,6 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::error::ResourcesError;
 use super::list::ResourceList;
@@ -61,6 +62,8 @@ pub(crate) fn default_pod_level(
     let fixed = gates.enabled(Feature::PodLevelResourcesFixDefaulting);
     let pod = PodResources::compile_spec(spec, None, gates)?;
     let everywhere = if fixed { limited_everywhere(spec) } else { BTreeSet::new() };
+    let texts =
+        Texts { init: spec.init_containers.as_deref().unwrap_or_default(), apps: &spec.containers };
     let Some(level) = &mut spec.resources else { return Ok(()) };
     let is_empty = |list: &Option<BTreeMap<_, _>>| list.as_ref().is_none_or(BTreeMap::is_empty);
     let is_set = !(is_empty(&level.limits) && is_empty(&level.requests));
@@ -75,7 +78,8 @@ pub(crate) fn default_pod_level(
                 level.requests.as_ref().is_some_and(|list| list.contains_key(name.as_str()));
             if !requested {
                 let limits = level.limits.get_or_insert_default();
-                limits.entry(name.as_str().into()).or_insert_with(|| (*limit).into());
+                let text = name.as_str();
+                limits.entry(text.into()).or_insert_with(|| texts.of_sum(limits_of, text, *limit));
             }
         }
     }
@@ -87,7 +91,8 @@ pub(crate) fn default_pod_level(
     aggregate_container_requests(&pod, &options, &mut containers);
     let overcommitted = [ResourceName::CPU, ResourceName::MEMORY];
     for (name, request) in containers.iter().filter(|(name, _)| overcommitted.contains(name)) {
-        requests.entry(name.as_str().into()).or_insert_with(|| (*request).into());
+        let text = name.as_str();
+        requests.entry(text.into()).or_insert_with(|| texts.of_sum(requests_of, text, *request));
     }
     let counts_for_the_pod =
         |name: &ResourceName| overcommitted.contains(name) || hugepages && name.is_hugepages();
@@ -105,7 +110,7 @@ pub(crate) fn default_pod_level(
         };
         // What is no quantity has been refused when the pod was compiled.
         let exceeds = request.0.parse::<Quantity>().is_ok_and(|request| request > *limit);
-        let limit = if exceeds { request.clone() } else { (*limit).into() };
+        let limit = if exceeds { request.clone() } else { texts.of_sum(limits_of, text, *limit) };
         level.limits.get_or_insert_default().entry(text.into()).or_insert(limit);
     }
     level.requests = Some(requests).filter(|requests| !requests.is_empty());
@@ -124,6 +129,67 @@ fn limited_everywhere(spec: &v1::PodSpec) -> BTreeSet<String> {
     });
     let first = sets.next().unwrap_or_default();
     sets.fold(first, |common, limits| &common & &limits)
+}
+
+/// The amounts of containers as they are written.
+///
+/// Kubernetes copies an amount that stands alone with its text; only adding makes a new text. So
+/// the sum of a single `+1Gi` is `+1Gi`.
+#[derive(Clone, Copy)]
+pub(crate) struct Texts<'a> {
+    pub(crate) init: &'a [v1::Container],
+    pub(crate) apps: &'a [v1::Container],
+}
+
+type ListOf = fn(&v1::ResourceRequirements) -> Option<&BTreeMap<String, ApiQuantity>>;
+
+pub(crate) fn requests_of(
+    resources: &v1::ResourceRequirements,
+) -> Option<&BTreeMap<String, ApiQuantity>> {
+    resources.requests.as_ref()
+}
+
+pub(crate) fn limits_of(
+    resources: &v1::ResourceRequirements,
+) -> Option<&BTreeMap<String, ApiQuantity>> {
+    resources.limits.as_ref()
+}
+
+impl Texts<'_> {
+    /// The text of what the containers come to together.
+    pub(crate) fn of_sum(self, list: ListOf, name: &str, sum: Quantity) -> ApiQuantity {
+        let amount = |container: &v1::Container| {
+            let text = container.resources.as_ref().and_then(list)?.get(name)?;
+            Some((Quantity::try_from(text).ok()?, text.clone()))
+        };
+        let is_restartable =
+            |container: &v1::Container| container.restart_policy.as_deref() == Some("Always");
+        let restartable = self.init.iter().filter(|container| is_restartable(container));
+        let mut running = self.apps.iter().chain(restartable).filter_map(amount);
+        let mut total = running.next();
+        for (value, _) in running {
+            total = total.and_then(|(total, _)| {
+                let total = total.checked_add(value).ok()?;
+                Some((total, total.into()))
+            });
+        }
+        if let Some((_, text)) = total.filter(|(value, _)| *value >= sum) {
+            return text;
+        }
+        // The initialization needs more: one container alone, unless restartable ones run beside it.
+        let (mut beside, mut alone) = (false, None);
+        for container in self.init {
+            match amount(container) {
+                Some(_) if is_restartable(container) => beside = true,
+                Some((value, text)) if value == sum => {
+                    alone = Some(text).filter(|_| !beside);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        alone.unwrap_or_else(|| sum.into())
+    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,9 @@ pub use cgroup::{
     shares_to_weight_of_runtime,
 };
 pub use defaults::default_requests;
-pub(crate) use defaults::{default_container_requests, default_pod_level};
+pub(crate) use defaults::{
+    Texts, default_container_requests, default_pod_level, limits_of, requests_of,
+};
 pub use error::{ResourcesError, ResourcesProblem};
 pub use list::{ResourceList, ResourceListError, ResourceListIter};
 pub use name::ResourceName;

@@ -40,7 +40,7 @@ impl Admitted {
     /// All errors at once, see [`ValidationErrors`].
     pub fn validate(&self) -> Result<(), ValidationErrors> {
         let (pod, gates) = (self.pod(), self.gates());
-        let mut errors = Errors::default();
+        let mut errors = Errors::new(gates);
         validate_pod(pod, gates, &mut errors);
         if let Some(spec) = &pod.spec {
             if spec.ephemeral_containers.as_ref().is_some_and(|list| !list.is_empty()) {

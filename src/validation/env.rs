@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1;
 use super::field::{Errors, Path};
 use super::{labels, names};
 use crate::quantity::Quantity;
+use crate::version::Feature;
 
 /// What refers to a field of the pod.
 #[derive(Clone, Copy, PartialEq)]
@@ -106,11 +107,12 @@ fn validate_source(
     }
     count += validate_file(source, &path.child("fileKeyRef"), errors);
     if count == 0 {
-        errors.invalid(
-            path,
-            "",
-            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
-        );
+        let detail = if errors.gates().enabled(Feature::EnvFiles) {
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        } else {
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+        };
+        errors.invalid(path, "", detail);
     } else if has_value {
         errors.invalid(path, "", "may not be specified when `value` is not empty");
     } else if count > 1 {
@@ -192,7 +194,7 @@ pub(super) fn validate_field(
             }
             let allowed = if of == Of::Volume { &OF_VOLUMES[..] } else { &OF_VARIABLES[..] };
             if !allowed.contains(&known) {
-                errors.not_supported(&at, known, allowed);
+                errors.not_supported_value(&at, known.into(), allowed);
             }
         }
     }
@@ -220,7 +222,7 @@ pub(super) fn validate_resource(
     } else if resource.is_empty() {
         errors.required(&path.child("resource"), "");
     } else if !RESOURCES.contains(&resource) && !huge {
-        errors.not_supported(&path.child("resource"), resource, &RESOURCES);
+        errors.not_supported_value(&path.child("resource"), resource.into(), &RESOURCES);
     }
     let divisor = field.divisor.as_ref().and_then(|text| Quantity::try_from(text).ok());
     let Some(divisor) = divisor.filter(|divisor| !divisor.is_zero()) else { return };

@@ -1,13 +1,15 @@
 //! One error of one field, in the apiserver's words.
 
 use alloc::borrow::{Cow, ToOwned};
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use crate::go_quoted::Quoted;
+use crate::version::{Change, FeatureGates};
 
 use super::names;
 
@@ -31,6 +33,8 @@ pub enum ErrorType {
     TooMany,
     /// A text has more bytes than it may have.
     TooLong,
+    /// The apiserver could not find out.
+    InternalError,
 }
 
 impl ErrorType {
@@ -45,6 +49,7 @@ impl ErrorType {
             Self::Forbidden => "FieldValueForbidden",
             Self::TooMany => "FieldValueTooMany",
             Self::TooLong => "FieldValueTooLong",
+            Self::InternalError => "InternalError",
         }
     }
 
@@ -59,6 +64,7 @@ impl ErrorType {
             Self::Forbidden => "Forbidden",
             Self::TooMany => "Too many",
             Self::TooLong => "Too long",
+            Self::InternalError => "Internal error",
         }
     }
 }
@@ -75,10 +81,18 @@ pub enum BadValue {
     Bool(bool),
     /// A number.
     Number(i64),
-    /// Text, shown in quotes.
+    /// Text, shown in quotes as Go quotes it.
     Text(String),
+    /// A word of a type of its own, such as a restart policy or a resource's name: shown as JSON.
+    Word(String),
     /// Something composed, as JSON.
     Json(String),
+}
+
+impl BadValue {
+    pub(super) fn word(text: &str) -> Self {
+        Self::Word(text.to_owned())
+    }
 }
 
 impl From<i64> for BadValue {
@@ -148,13 +162,32 @@ impl fmt::Display for FieldError {
                 f.write_str(": ")?;
                 Quoted(text).fmt(f)?;
             }
-            BadValue::Json(json) => write!(f, ": {json}")?,
+            BadValue::Word(text) => {
+                f.write_str(": ")?;
+                write_as_go(&serde_json::to_string(text).map_err(|_| fmt::Error)?, f)?;
+            }
+            BadValue::Json(json) => {
+                f.write_str(": ")?;
+                write_as_go(json, f)?;
+            }
         }
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
         }
         Ok(())
     }
+}
+
+/// JSON with the characters escaped that Go's `json.Marshal` escapes in texts; JSON has them nowhere
+/// else.
+fn write_as_go(json: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => write!(f, "\\u{:04x}", u32::from(c))?,
+            c => f.write_char(c)?,
+        }
+    }
+    Ok(())
 }
 
 /// Every error of a pod, in the order in which the apiserver finds them. Never empty.
@@ -243,10 +276,22 @@ impl fmt::Display for Path<'_> {
 }
 
 /// Collects errors; the constructors of apimachinery's `field` package.
-#[derive(Debug, Default)]
-pub(super) struct Errors(Vec<FieldError>);
+#[derive(Debug)]
+pub(super) struct Errors {
+    found: Vec<FieldError>,
+    /// By whose words.
+    gates: FeatureGates,
+}
 
 impl Errors {
+    pub(super) const fn new(gates: FeatureGates) -> Self {
+        Self { found: Vec::new(), gates }
+    }
+
+    pub(super) const fn gates(&self) -> FeatureGates {
+        self.gates
+    }
+
     fn push(
         &mut self,
         error_type: ErrorType,
@@ -254,11 +299,11 @@ impl Errors {
         bad_value: BadValue,
         detail: Cow<'static, str>,
     ) {
-        self.0.push(FieldError { error_type, field: format!("{path}"), bad_value, detail });
+        self.found.push(FieldError { error_type, field: format!("{path}"), bad_value, detail });
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// Every breach of one value.
@@ -297,7 +342,7 @@ impl Errors {
     }
 
     pub(super) fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
+        self.found.append(&mut other.found);
     }
 
     pub(super) fn required(&mut self, path: &Path<'_>, detail: impl Into<Cow<'static, str>>) {
@@ -325,9 +370,9 @@ impl Errors {
         self.push(ErrorType::NotFound, path, value.into(), Cow::Borrowed(""));
     }
 
-    /// `supported` in the order in which the apiserver lists them.
+    /// A word of a type of its own; `supported` in the order in which the apiserver lists them.
     pub(super) fn not_supported(&mut self, path: &Path<'_>, value: &str, supported: &[&str]) {
-        self.not_supported_value(path, value.into(), supported);
+        self.not_supported_value(path, BadValue::word(value), supported);
     }
 
     pub(super) fn not_supported_value(
@@ -345,6 +390,19 @@ impl Errors {
         self.push(ErrorType::NotSupported, path, value, detail.into());
     }
 
+    pub(super) fn internal(&mut self, path: &Path<'_>, detail: String) {
+        self.push(ErrorType::InternalError, path, BadValue::None, detail.into());
+    }
+
+    /// Tells the errors of an update: since 1.37 each of them once.
+    pub(super) fn of_update(mut self) -> Result<(), ValidationErrors> {
+        if self.gates.has(Change::UpdateErrorsAreToldOnce) {
+            let mut seen = BTreeSet::new();
+            self.found.retain(|error| seen.insert(error.to_string()));
+        }
+        self.into_result()
+    }
+
     pub(super) fn too_many(&mut self, path: &Path<'_>, count: usize, limit: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let detail = format!("must have at most {limit} items");
@@ -352,7 +410,7 @@ impl Errors {
     }
 
     pub(super) fn into_result(self) -> Result<(), ValidationErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(ValidationErrors(self.0)) }
+        if self.found.is_empty() { Ok(()) } else { Err(ValidationErrors(self.found)) }
     }
 }
 
@@ -363,9 +421,9 @@ mod tests {
     use super::*;
 
     fn messages(fill: impl FnOnce(&mut Errors)) -> Vec<String> {
-        let mut errors = Errors::default();
+        let mut errors = Errors::new(FeatureGates::default());
         fill(&mut errors);
-        errors.0.iter().map(ToString::to_string).collect()
+        errors.found.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -410,7 +468,7 @@ mod tests {
 
     #[test]
     fn several_errors_are_shown_in_brackets() {
-        let mut errors = Errors::default();
+        let mut errors = Errors::new(FeatureGates::default());
         errors.required(&Path::Root("a"), "");
         errors.required(&Path::Root("b"), "");
         let errors = errors.into_result().unwrap_err();

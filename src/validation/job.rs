@@ -272,7 +272,7 @@ fn validate_conditions(
     for (index, pattern) in conditions.iter().enumerate() {
         let path = list.index(index);
         let kind = pattern.type_.as_str();
-        errors.breaches(&path.child("type"), kind, names::qualified_name(kind));
+        errors.breaches(&path.child("type"), kind, names::qualified_name(kind, errors.gates()));
         let status: Option<String> = pattern.status.clone().into();
         let status = status.unwrap_or_default();
         if !STATES.contains(&status.as_str()) {

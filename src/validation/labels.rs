@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::field::{BadValue, Errors, Path};
 use super::names;
+use crate::version::FeatureGates;
 
 /// Texts by name.
 pub(super) type Texts = BTreeMap<String, String>;
@@ -18,14 +19,14 @@ const MAX_ANNOTATIONS: usize = 256 << 10;
 
 /// `ValidateLabelName`.
 pub(super) fn validate_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
-    errors.breaches(path, name, names::qualified_name(name));
+    errors.breaches(path, name, names::qualified_name(name, errors.gates()));
 }
 
 /// `ValidateLabels`.
 pub(super) fn validate(labels: Option<&Texts>, path: &Path<'_>, errors: &mut Errors) {
     for (name, value) in labels.into_iter().flatten() {
         validate_name(name, path, errors);
-        errors.breaches(path, value, names::label_value(value));
+        errors.breaches(path, value, names::label_value(value, errors.gates()));
     }
 }
 
@@ -37,7 +38,7 @@ pub(super) fn validate_annotations(
 ) {
     let mut bytes = 0;
     for (name, value) in annotations.into_iter().flatten() {
-        errors.breaches(path, name, names::qualified_name(&name.to_lowercase()));
+        errors.breaches(path, name, names::qualified_name(&name.to_lowercase(), errors.gates()));
         bytes += name.len() + value.len();
     }
     if bytes > MAX_ANNOTATIONS {
@@ -68,13 +69,14 @@ pub(super) fn validate_selector(
             ),
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             other => {
+                let other = BadValue::word(other);
                 errors.invalid(&path.child("operator"), other, "not a valid selector operator");
             }
         }
         validate_name(&expression.key, &path.child("key"), errors);
         let list = path.child("values");
         for (index, value) in values.iter().enumerate() {
-            errors.breaches(&list.index(index), value, names::label_value(value));
+            errors.breaches(&list.index(index), value, names::label_value(value, errors.gates()));
         }
     }
 }
@@ -84,7 +86,8 @@ pub(super) fn validate_selector(
 pub(super) fn matches(selector: Option<&LabelSelector>, labels: Option<&Texts>) -> Option<bool> {
     // Without a selector nothing is taken.
     let Some(selector) = selector else { return Some(false) };
-    let mut probe = Errors::default();
+    // Its words are not told.
+    let mut probe = Errors::new(FeatureGates::default());
     validate_selector(Some(selector), &Path::Root("selector"), &mut probe);
     if !probe.is_empty() {
         return None;

@@ -11,7 +11,7 @@
 //! Differences:
 //! - The API server refuses text that is no quantity when it decodes the pod; here that is an
 //!   error of its field.
-//! - The wording is that of 1.36 for every version.
+//! - Where `changes_between` lists no change, the wording is that of 1.36.
 
 mod claims;
 mod containers;
@@ -35,6 +35,7 @@ mod resources;
 mod restart;
 mod security;
 mod spec;
+mod status;
 mod subresource;
 mod traps;
 mod update;
@@ -47,5 +48,5 @@ pub use field::{BadValue, ErrorType, FieldError, ValidationErrors};
 pub use subresource::{Subresource, validate_subresource_update};
 pub use traps::{Trap, TrapKind, traps};
 pub use update::{ImageEffect, UpdateEffect, validate_update};
-pub use warnings::{Warning, warnings};
+pub use warnings::{Warning, status_warnings, warnings};
 pub use workload::{validate_workload, workload_warnings};

@@ -44,7 +44,7 @@ pub(super) fn validate_config(spec: &v1::PodSpec, path: &Path<'_>, errors: &mut 
         errors.invalid(&list, json(servers), detail);
     }
     for (index, server) in servers.iter().enumerate() {
-        errors.breaches(&list.index(index), server, names::ip_address(server));
+        errors.breaches(&list.index(index), server, names::ip_address(server, errors.gates()));
     }
     let list = path.child("searches");
     let searches = config.searches.as_deref().unwrap_or_default();
@@ -74,7 +74,7 @@ pub(super) fn validate_aliases(spec: &v1::PodSpec, path: &Path<'_>, errors: &mut
     let list = path.child("hostAliases");
     for (index, alias) in spec.host_aliases.iter().flatten().enumerate() {
         let path = list.index(index);
-        errors.breaches(&path.child("ip"), &alias.ip, names::ip_address(&alias.ip));
+        errors.breaches(&path.child("ip"), &alias.ip, names::ip_address(&alias.ip, errors.gates()));
         let list = path.child("hostnames");
         for (index, name) in alias.hostnames.iter().flatten().enumerate() {
             errors.breaches(&list.index(index), name, names::dns_subdomain(name));

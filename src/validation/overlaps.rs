@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use k8s_openapi::api::core::v1;
 
 use super::warnings::Warnings;
+use crate::go_quoted::Quoted;
 
 /// A file, and in a projected volume what brings it.
 #[derive(Clone, PartialEq)]
@@ -23,8 +24,8 @@ impl File {
 
     fn shown(&self) -> String {
         match self.source.as_str() {
-            "" => format!("{:?}", self.path),
-            source => format!("{:?} ({source})", self.path),
+            "" => Quoted(&self.path).to_string(),
+            source => format!("{} ({source})", Quoted(&self.path)),
         }
     }
 
@@ -41,12 +42,12 @@ impl File {
 pub(super) fn of_volumes(volumes: &[v1::Volume], found: &mut Warnings) {
     for volume in volumes {
         if let Some(map) = &volume.config_map {
-            let source = format!("ConfigMap {:?}", map.name);
+            let source = format!("ConfigMap {}", Quoted(&map.name));
             compare(volume, &source, of_keys(map.items.as_deref(), ""), found);
         }
         if let Some(secret) = &volume.secret {
             let name = secret.secret_name.as_deref().unwrap_or_default();
-            let source = format!("Secret {name:?}");
+            let source = format!("Secret {}", Quoted(name));
             compare(volume, &source, of_keys(secret.items.as_deref(), ""), found);
         }
         if let Some(downward) = &volume.downward_api {
@@ -57,7 +58,10 @@ pub(super) fn of_volumes(volumes: &[v1::Volume], found: &mut Warnings) {
             for source in projected.sources.iter().flatten() {
                 if *source == v1::VolumeProjection::default() {
                     let name = &volume.name;
-                    found.add("", format!("volume {name:?} (Projected) has no sources provided"));
+                    found.add(
+                        "",
+                        format!("volume {} (Projected) has no sources provided", Quoted(name)),
+                    );
                 }
                 files.extend(of_source(source));
             }
@@ -77,9 +81,9 @@ fn of_fields(items: Option<&[v1::DownwardAPIVolumeFile]>, source: &str) -> Vec<F
 /// The files of one source, the first of its kinds counting.
 fn of_source(source: &v1::VolumeProjection) -> Vec<File> {
     if let Some(map) = source.config_map.as_ref().filter(|map| map.items.is_some()) {
-        of_keys(map.items.as_deref(), &format!("ConfigMap {:?}", map.name))
+        of_keys(map.items.as_deref(), &format!("ConfigMap {}", Quoted(&map.name)))
     } else if let Some(secret) = source.secret.as_ref().filter(|secret| secret.items.is_some()) {
-        of_keys(secret.items.as_deref(), &format!("Secret {:?}", secret.name))
+        of_keys(secret.items.as_deref(), &format!("Secret {}", Quoted(&secret.name)))
     } else if let Some(downward) = source.downward_api.as_ref().filter(|d| d.items.is_some()) {
         of_fields(downward.items.as_deref(), "DownwardAPI")
     } else if let Some(token) = &source.service_account_token {
@@ -95,7 +99,10 @@ fn compare(volume: &v1::Volume, source: &str, files: Vec<File>, found: &mut Warn
             let (name, file, other) = (&volume.name, file.shown(), other.shown());
             found.add(
                 "",
-                format!("volume {name:?} ({source}): overlapping paths: {file} with {other}"),
+                format!(
+                    "volume {} ({source}): overlapping paths: {file} with {other}",
+                    Quoted(name)
+                ),
             );
         }
     }

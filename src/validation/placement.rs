@@ -98,12 +98,13 @@ fn validate_node_term(
                 .required(&at, "must be specified single value when `operator` is 'Lt' or 'Gt'"),
             ("In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt", _) => {}
             (other, _) => {
+                let other = BadValue::word(other);
                 errors.invalid(&path.child("operator"), other, "not a valid selector operator");
             }
         }
         labels::validate_name(&expression.key, &path.child("key"), errors);
         for (index, value) in values.iter().enumerate().filter(|_| strict) {
-            errors.breaches(&at.index(index), value, names::label_value(value));
+            errors.breaches(&at.index(index), value, names::label_value(value, errors.gates()));
         }
     }
     let list = path.child("matchFields");
@@ -118,6 +119,7 @@ fn validate_node_term(
                 "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
             ),
             other => {
+                let other = BadValue::word(other);
                 errors.invalid(&path.child("operator"), other, "not a valid selector operator");
             }
         }
@@ -193,20 +195,20 @@ pub(super) fn validate_tolerations(
         } else if operator != "Exists" {
             errors.invalid(
                 &at,
-                operator.as_str(),
+                BadValue::word(&operator),
                 "operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
             );
         }
         if toleration.toleration_seconds.is_some() && effect != "NoExecute" {
             errors.invalid(
                 &path.child("effect"),
-                effect.as_str(),
+                BadValue::word(&effect),
                 "effect must be 'NoExecute' when `tolerationSeconds` is set",
             );
         }
         match operator.as_str() {
             "Equal" | "" => {
-                let breaches = names::label_value(&value);
+                let breaches = names::label_value(&value, errors.gates());
                 if !breaches.is_empty() {
                     errors.invalid(&at, value.as_str(), breaches.join(";"));
                 }

@@ -19,7 +19,7 @@ pub(super) fn validate(
     let mut seen = BTreeSet::new();
     for (index, policy) in container.resize_policy.iter().flatten().enumerate() {
         if !seen.insert(policy.resource_name.as_str()) {
-            errors.duplicate(&list.index(index), policy.resource_name.as_str());
+            errors.duplicate(&list.index(index), BadValue::word(&policy.resource_name));
         }
         match policy.resource_name.as_str() {
             "cpu" | "memory" => {}
@@ -34,7 +34,7 @@ pub(super) fn validate(
         if pod_restart_policy == "Never" && policy.restart_policy != "NotRequired" {
             errors.invalid(
                 &list,
-                policy.restart_policy.as_str(),
+                BadValue::word(&policy.restart_policy),
                 "must be 'NotRequired' when pod `restartPolicy` is 'Never'",
             );
         }

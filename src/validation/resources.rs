@@ -1,5 +1,6 @@
 //! Resources of containers and of the pod (`validateResourceRequirements`, `validatePodResources`).
 
+use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,12 +8,12 @@ use alloc::string::{String, ToString};
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use super::field::{Errors, Path};
+use super::field::{BadValue, Errors, Path};
 use super::names;
 use crate::quantity::Quantity;
 use crate::resources::{
-    PodResources, PodResourcesOptions, ResourceList as Sums, ResourceName,
-    aggregate_container_limits, aggregate_container_requests,
+    PodResources, PodResourcesOptions, ResourceList as Sums, ResourceName, Texts,
+    aggregate_container_limits, aggregate_container_requests, limits_of, requests_of,
 };
 use crate::version::FeatureGates;
 
@@ -128,19 +129,19 @@ fn validate_requirements(
             continue;
         };
         // What cannot be read has its error already.
-        let (Ok(quantity), Ok(limit)) = (Quantity::try_from(quantity), Quantity::try_from(limit))
+        let (Ok(request), Ok(most)) = (Quantity::try_from(quantity), Quantity::try_from(limit))
         else {
             continue;
         };
-        let relation = if quantity != limit && !is_overcommit_allowed(&name) {
+        let relation = if request != most && !is_overcommit_allowed(&name) {
             "equal to"
-        } else if quantity > limit {
+        } else if request > most {
             "less than or equal to"
         } else {
             continue;
         };
-        let detail = format!("must be {relation} {name} limit of {limit}");
-        errors.invalid(&requests_path, quantity.to_string(), detail);
+        let detail = format!("must be {relation} {name} limit of {}", string_of(limit));
+        errors.invalid(&requests_path, string_of(quantity), detail);
     }
     let names = || {
         let lists = limits.into_iter().chain(requests);
@@ -155,17 +156,21 @@ fn validate_requirements(
 fn validate_name(owner: Owner, name: &ResourceName, path: &Path<'_>, errors: &mut Errors) {
     let text = name.as_str();
     let qualified = text.contains('/');
-    let breaches = names::qualified_name(text);
+    let breaches = names::qualified_name(text, errors.gates());
     let well_formed = breaches.is_empty();
     let standard = qualified
         || STANDARD.contains(&text)
         || name.is_hugepages()
         || text.starts_with("requests.hugepages-");
     if well_formed && !standard {
-        errors.invalid(path, text, "must be a standard resource type or fully qualified");
+        errors.invalid(
+            path,
+            BadValue::word(text),
+            "must be a standard resource type or fully qualified",
+        );
     }
     for breach in breaches {
-        errors.invalid(path, text, breach);
+        errors.invalid(path, BadValue::word(text), breach);
     }
     let possible = is_compute(name) || name.is_hugepages();
     match owner {
@@ -176,12 +181,20 @@ fn validate_name(owner: Owner, name: &ResourceName, path: &Path<'_>, errors: &mu
         }
         Owner::Container if qualified => {
             if !name.is_native() && !name.is_extended() {
-                errors.invalid(path, text, "doesn't follow extended resource name standard");
+                errors.invalid(
+                    path,
+                    BadValue::word(text),
+                    "doesn't follow extended resource name standard",
+                );
             }
         }
         Owner::Container => {
             if !possible && *name != ResourceName::EPHEMERAL_STORAGE {
-                errors.invalid(path, text, "must be a standard resource for containers");
+                errors.invalid(
+                    path,
+                    BadValue::word(text),
+                    "must be a standard resource for containers",
+                );
             }
         }
     }
@@ -202,17 +215,23 @@ fn validate_quantity(
         }
     };
     if value < Quantity::ZERO {
-        errors.invalid(path, value.to_string(), NOT_NEGATIVE);
+        errors.invalid(path, string_of(quantity), NOT_NEGATIVE);
     }
     if name.is_extended() && value.milli_value() % 1000 != 0 {
-        errors.invalid(path, value.to_string(), "must be an integer");
+        errors.invalid(path, string_of(quantity), "must be an integer");
     }
     if let Some(size) = name.page_size()
         && !is_multiple(value, size)
     {
-        let detail = format!("{value} is not positive integer multiple of {name}");
-        errors.invalid(path, value.to_string(), detail);
+        let detail = format!("{} is not positive integer multiple of {name}", string_of(quantity));
+        errors.invalid(path, string_of(quantity), detail);
     }
+}
+
+/// As Kubernetes shows what it has read; what cannot be read as it is.
+pub(super) fn string_of(quantity: &ApiQuantity) -> String {
+    let text = quantity.0.as_str();
+    Quantity::string_of(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// Whole pages of this size?
@@ -220,6 +239,15 @@ fn is_multiple(value: Quantity, size: &str) -> bool {
     size.parse::<Quantity>().is_ok_and(|size| {
         size > Quantity::ZERO && size.milli_value() % 1000 == 0 && value.value() % size.value() == 0
     })
+}
+
+/// An amount, and as it was written.
+fn quantity_of<'a>(
+    list: Option<&'a ResourceList>,
+    name: &str,
+) -> Option<(Quantity, &'a ApiQuantity)> {
+    let text = list.and_then(|list| list.get(name))?;
+    Some((Quantity::try_from(text).ok()?, text))
 }
 
 /// `validatePodResourceConsistency`: the containers' requests fit into the pod's together, their
@@ -233,29 +261,30 @@ fn validate_consistency(
     let own = spec.resources.as_ref();
     let limits = own.and_then(|resources| resources.limits.as_ref());
     let requests = own.and_then(|resources| resources.requests.as_ref());
-    let quantity_of = |list: Option<&ResourceList>, name: &str| {
-        list.and_then(|list| list.get(name)).and_then(|q| Quantity::try_from(q).ok())
-    };
+    let init = spec.init_containers.as_deref().unwrap_or_default();
+    let texts = Texts { init, apps: &spec.containers };
     let options = PodResourcesOptions::default();
     let mut together = Sums::new();
     aggregate_container_requests(containers, &options, &mut together);
     let requests_path = path.child("requests");
     for (name, sum) in together.iter() {
-        let pod = quantity_of(requests, name.as_str()).filter(|pod| sum > pod);
-        if let Some(pod) = pod {
+        let pod = quantity_of(requests, name.as_str()).filter(|(pod, _)| sum > pod);
+        if let Some((_, pod)) = pod {
+            let sum = string_of(&texts.of_sum(requests_of, name.as_str(), *sum));
             let detail =
                 format!("must be greater than or equal to aggregate container requests of {sum}");
-            errors.invalid(&requests_path.key(name.as_str()), pod.to_string(), detail);
+            errors.invalid(&requests_path.key(name.as_str()), string_of(pod), detail);
         }
     }
     aggregate_container_limits(containers, &options, &mut together);
     let limits_path = path.child("limits");
     for (name, sum) in together.iter().filter(|(name, _)| name.is_hugepages()) {
-        let pod = quantity_of(limits, name.as_str()).filter(|pod| sum > pod);
-        if let Some(pod) = pod {
+        let pod = quantity_of(limits, name.as_str()).filter(|(pod, _)| sum > pod);
+        if let Some((_, pod)) = pod {
+            let sum = string_of(&texts.of_sum(limits_of, name.as_str(), *sum));
             let detail =
                 format!("must be greater than or equal to aggregate container limits of {sum}");
-            errors.invalid(&limits_path.key(name.as_str()), pod.to_string(), detail);
+            errors.invalid(&limits_path.key(name.as_str()), string_of(pod), detail);
         }
     }
     // The apiserver reports these below the pod's resources, where there are no containers.
@@ -264,12 +293,12 @@ fn validate_consistency(
         let path = list.index(index);
         let own = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
         for (name, limit) in own.into_iter().flatten() {
-            let Some(pod) = quantity_of(limits, name) else { continue };
-            let Some(limit) = Quantity::try_from(limit).ok().filter(|limit| *limit > pod) else {
-                continue;
-            };
-            let detail = format!("must be less than or equal to pod limits of {pod}");
-            errors.invalid(&path.key(name).child("limits"), limit.to_string(), detail);
+            let Some((most, pod)) = quantity_of(limits, name) else { continue };
+            if Quantity::try_from(limit).is_ok_and(|limit| limit > most) {
+                let detail =
+                    format!("must be less than or equal to pod limits of {}", string_of(pod));
+                errors.invalid(&path.key(name).child("limits"), string_of(limit), detail);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ struct Rule<'a> {
 
 struct ExitCodes<'a> {
     operator: &'a str,
-    count: usize,
+    values: &'a [i32],
 }
 
 #[allow(unused_mut, unused_variables, reason = "API versions before 1.34 have no rules")]
@@ -33,7 +33,7 @@ fn rules(container: &v1::Container) -> Vec<Rule<'_>> {
                 action: &rule.action,
                 exit_codes: rule.exit_codes.as_ref().map(|codes| ExitCodes {
                     operator: &codes.operator,
-                    count: codes.values.as_ref().map_or(0, Vec::len),
+                    values: codes.values.as_deref().unwrap_or_default(),
                 }),
             });
         }
@@ -44,6 +44,48 @@ fn rules(container: &v1::Container) -> Vec<Rule<'_>> {
 /// Is this init container restartable?
 pub(super) fn is_restartable(container: &v1::Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
+}
+
+/// Does a container that ended with this exit code start again (`ContainerShouldRestart`)?
+pub(super) fn should_restart(
+    container: &v1::Container,
+    spec: &v1::PodSpec,
+    exit_code: i32,
+    gates: FeatureGates,
+) -> bool {
+    let by_policy = |policy: Option<&str>| match policy {
+        Some("Always") => Some(true),
+        Some("OnFailure") => Some(exit_code != 0),
+        Some("Never") => Some(false),
+        _ => None,
+    };
+    if let Some(policy) = container.restart_policy.as_deref() {
+        let rules = rules(container);
+        let matching = rules.iter().find(|rule| {
+            rule.exit_codes.as_ref().is_some_and(|codes| match codes.operator {
+                "In" => codes.values.contains(&exit_code),
+                "NotIn" => !codes.values.contains(&exit_code),
+                _ => false,
+            })
+        });
+        let all = gates.enabled(Feature::RestartAllContainersOnContainerExits);
+        match matching.map(|rule| rule.action) {
+            Some("Restart") => return true,
+            Some("RestartAllContainers") if all => return true,
+            _ => {}
+        }
+        if let Some(restarts) = by_policy(Some(policy)) {
+            return restarts;
+        }
+    }
+    by_policy(spec.restart_policy.as_deref()).unwrap_or(true)
+}
+
+/// Has any container a rule that restarts all of them (`AllContainersCouldRestart`)?
+pub(super) fn all_could_restart(spec: &v1::PodSpec) -> bool {
+    let mut containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    containers
+        .any(|container| rules(container).iter().any(|rule| rule.action == "RestartAllContainers"))
 }
 
 pub(super) fn validate_app(
@@ -133,8 +175,8 @@ fn validate_rules(
         if !matches!(codes.operator, "In" | "NotIn") {
             errors.not_supported(&path.child("operator"), codes.operator, &["In", "NotIn"]);
         }
-        if codes.count > MAX_EXIT_CODES {
-            errors.too_many(&path.child("values"), codes.count, MAX_EXIT_CODES);
+        if codes.values.len() > MAX_EXIT_CODES {
+            errors.too_many(&path.child("values"), codes.values.len(), MAX_EXIT_CODES);
         }
     }
 }

@@ -110,12 +110,20 @@ fn validate_gates(spec: &v1::PodSpec, path: &Path<'_>, errors: &mut Errors) {
     for (index, gate) in spec.readiness_gates.iter().flatten().enumerate() {
         let path = list.index(index);
         let condition = gate.condition_type.as_str();
-        errors.breaches(&path.child("conditionType"), condition, names::qualified_name(condition));
+        errors.breaches(
+            &path.child("conditionType"),
+            condition,
+            names::qualified_name(condition, errors.gates()),
+        );
     }
     let list = path.child("schedulingGates");
     let mut seen = BTreeSet::new();
     for (index, gate) in spec.scheduling_gates.iter().flatten().enumerate() {
-        errors.breaches(&list.index(index), &gate.name, names::qualified_name(&gate.name));
+        errors.breaches(
+            &list.index(index),
+            &gate.name,
+            names::qualified_name(&gate.name, errors.gates()),
+        );
         if !seen.insert(gate.name.as_str()) {
             errors.duplicate(&list.index(index), gate.name.as_str());
         }

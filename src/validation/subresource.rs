@@ -1,5 +1,5 @@
-//! Changes through the doors `resize` and `ephemeralcontainers` of a pod (`ValidatePodResize`,
-//! `ValidatePodEphemeralContainersUpdate`).
+//! Changes through the doors `resize`, `ephemeralcontainers` and `status` of a pod
+//! (`ValidatePodResize`, `ValidatePodEphemeralContainersUpdate`, `ValidatePodStatusUpdate`).
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -12,11 +12,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::create::{SPEC, validate_pod};
 use super::field::{BadValue, Errors, Path, ValidationErrors};
-use super::update::{comparable, differences};
-use super::{metadata, names, restart};
-use crate::admission::admit;
-use crate::resources::{PodResources, compute_qos_class};
-use crate::version::{Feature, FeatureGates};
+use super::update::{comparable, differences, keep_pod_level_resources};
+use super::{metadata, restart, status};
+use crate::admission::decode;
+use crate::go_quoted::Quoted;
+use crate::resources::{PodResources, compute_qos_class, default_pod_level};
+use crate::version::{Change, Feature, FeatureGates};
 
 /// A door through which only a part of a pod can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,10 @@ pub enum Subresource {
     Resize,
     /// Ephemeral containers that are added (`kubectl debug`).
     EphemeralContainers,
+    /// What a kubelet tells about the pod. Not looked at are the statuses of extended resource
+    /// claims and of claims of node resources, the health of volumes and of allocated resources,
+    /// and the digests of image volumes.
+    Status,
 }
 
 type ResourceList = BTreeMap<String, ApiQuantity>;
@@ -66,9 +71,9 @@ pub fn validate_subresource_update(
     subresource: Subresource,
     gates: FeatureGates,
 ) -> Result<(), ValidationErrors> {
-    let old = admit(old, &gates).into_pod();
-    let mut new = admit(new, &gates).into_pod();
-    let mut errors = Errors::default();
+    let old = decode(old, gates);
+    let mut new = decode(new, gates);
+    let mut errors = Errors::new(gates);
     let before = old.spec.clone().unwrap_or_default();
     match subresource {
         Subresource::EphemeralContainers => {
@@ -77,22 +82,55 @@ pub fn validate_subresource_update(
             new.status.clone_from(&old.status);
             keep_metadata(&old.metadata, &mut new.metadata);
         }
-        Subresource::Resize => keep_all_but_resources(&old, &before, &mut new, gates),
-    }
-    // As every object's, and then once more as a pod's.
-    metadata::validate(&new.metadata, names::dns_subdomain, &mut errors);
-    metadata::validate_update(&old.metadata, &new.metadata, &mut errors);
-    metadata::validate_update(&old.metadata, &new.metadata, &mut errors);
-    validate_pod(&new, gates, &mut errors);
-    let after = new.spec.clone().unwrap_or_default();
-    match subresource {
-        Subresource::EphemeralContainers => validate_ephemeral(&before, &after, &mut errors),
         Subresource::Resize => {
+            keep_all_but_resources(&old, &before, &mut new, gates);
+            keep_pod_level_resources(&old, &mut new, gates);
+            if let Some(spec) = &mut new.spec
+                && gates.enabled(Feature::PodLevelResourcesFixDefaulting)
+            {
+                // What is no quantity is told below.
+                let _ = default_pod_level(spec, gates);
+            }
+        }
+        Subresource::Status => status::keep_all_but_status(&old, &mut new),
+    }
+    metadata::validate_common(&old.metadata, &new.metadata, &mut errors);
+    let annotations = (old.metadata.annotations.as_ref(), new.metadata.annotations.as_ref());
+    let after = new.spec.clone().unwrap_or_default();
+    // These errors have no field.
+    let pod = Path::Root("[]");
+    match subresource {
+        Subresource::EphemeralContainers if metadata::is_mirror(&old.metadata) => {
+            errors.forbidden(&pod, "static pods do not support ephemeral containers");
+        }
+        Subresource::EphemeralContainers => {
+            validate_pod(&new, gates, &mut errors);
+            metadata::validate_annotation_update(annotations.0, annotations.1, &after, &mut errors);
+            validate_ephemeral(&before, &after, &mut errors);
+        }
+        Subresource::Resize
+            if !gates.has(Change::PodLevelResourcesMayBeResized)
+                && [&before, &after].into_iter().any(has_pod_level_resources) =>
+        {
+            errors.forbidden(&pod, "pods with pod-level resources cannot be resized");
+        }
+        Subresource::Resize if metadata::is_mirror(&old.metadata) => {
+            errors.forbidden(&pod, "static pods cannot be resized");
+        }
+        Subresource::Resize if before.os.as_ref().is_some_and(|os| os.name == "windows") => {
+            errors.forbidden(&pod, "windows pods cannot be resized");
+        }
+        Subresource::Resize => {
+            validate_pod(&new, gates, &mut errors);
             validate_class(&old, &new, gates, &mut errors);
             validate_resize(&before, &after, gates, &mut errors);
         }
+        Subresource::Status => {
+            metadata::validate_annotation_update(annotations.0, annotations.1, &after, &mut errors);
+            status::validate(&old, &new, gates, &mut errors);
+        }
     }
-    errors.into_result()
+    errors.of_update()
 }
 
 /// `ResetObjectMetaForStatus`.
@@ -116,14 +154,17 @@ fn validate_ephemeral(old: &v1::PodSpec, new: &v1::PodSpec, errors: &mut Errors)
         match all.rfind(|other| other.name == *name) {
             None => errors.forbidden(
                 &path,
-                format!("existing ephemeral containers {name:?} may not be removed\n"),
+                format!("existing ephemeral containers {} may not be removed\n", Quoted(name)),
             ),
             Some(other) => {
                 let differences = differences(&alone(container), &alone(other));
                 if !differences.is_empty() {
                     errors.forbidden(
                         &path,
-                        format!("existing ephemeral containers {name:?} may not be changed\n{differences}"),
+                        format!(
+                            "existing ephemeral containers {} may not be changed\n{differences}",
+                            Quoted(name)
+                        ),
                     );
                 }
             }
@@ -192,13 +233,14 @@ fn validate_class(old: &v1::Pod, new: &v1::Pod, gates: FeatureGates, errors: &mu
     }
 }
 
+fn has_pod_level_resources(spec: &v1::PodSpec) -> bool {
+    let lists = spec.resources.iter().flat_map(|set| [&set.requests, &set.limits]);
+    lists.flatten().any(|list| !list.is_empty())
+}
+
 fn validate_resize(old: &v1::PodSpec, new: &v1::PodSpec, gates: FeatureGates, errors: &mut Errors) {
     let mut masked = new.clone();
-    let is_set = |spec: &v1::PodSpec| {
-        let lists = spec.resources.iter().flat_map(|set| [&set.requests, &set.limits]);
-        lists.flatten().any(|list| !list.is_empty())
-    };
-    if is_set(old) || is_set(new) {
+    if has_pod_level_resources(old) || has_pod_level_resources(new) {
         if !gates.enabled(Feature::InPlacePodLevelResourcesVerticalScaling) {
             errors.forbidden(
                 &Path::Root("<nil>"),
@@ -281,7 +323,7 @@ fn validate_pod_level(
             errors.forbidden(&path.child("limits"), detail);
         }
     }
-    let put_back = with_compute_of(after, &before);
+    let put_back = with_compute_of(after, &before, errors.gates());
     let nothing = put_back == Requirements::default()
         || [&put_back.requests, &put_back.limits].into_iter().flatten().all(|l| l.is_empty());
     masked.resources = (old.resources.is_some() || !nothing).then_some(put_back);
@@ -329,7 +371,7 @@ fn mask(old: &v1::PodSpec, masked: &mut v1::PodSpec, of_init: bool, errors: &mut
         differences(&alone(before), &alone(after)).is_empty()
     };
     for (container, before) in masked.containers.iter_mut().zip(&old.containers) {
-        container.resources = Some(with_compute_of(&of(container), &of(before)));
+        container.resources = Some(with_compute_of(&of(container), &of(before), errors.gates()));
         if !same(before, container) {
             errors.forbidden(&SPEC, "only cpu and memory resources are mutable");
         }
@@ -346,12 +388,16 @@ fn mask(old: &v1::PodSpec, masked: &mut v1::PodSpec, of_init: bool, errors: &mut
             }
             continue;
         }
-        container.resources = Some(with_compute_of(&of(container), &of(before)));
+        container.resources = Some(with_compute_of(&of(container), &of(before), errors.gates()));
         if !same(before, container) {
-            errors.forbidden(
-                &list.index(index),
-                "only cpu and memory resources for init or sidecar containers are mutable",
-            );
+            if of_init {
+                let detail =
+                    "only cpu and memory resources for init or sidecar containers are mutable";
+                errors.forbidden(&list.index(index), detail);
+            } else {
+                let detail = "only cpu and memory resources for sidecar containers are mutable";
+                errors.forbidden(&SPEC, detail);
+            }
         }
         let restarts = container.resize_policy.iter().flatten();
         let restarts = restarts.filter(|policy| policy.restart_policy == "RestartContainer");
@@ -374,8 +420,11 @@ fn removed(old: Option<&ResourceList>, new: Option<&ResourceList>) -> bool {
 }
 
 /// The new requirements with the old amounts of cpu and memory (`dropCPUMemoryUpdates`).
-fn with_compute_of(new: &Requirements, old: &Requirements) -> Requirements {
+fn with_compute_of(new: &Requirements, old: &Requirements, gates: FeatureGates) -> Requirements {
     let put_back = |new: Option<&ResourceList>, old: Option<&ResourceList>| {
+        if old.is_none() && !gates.has(Change::PodLevelResourcesMayBeResized) {
+            return None;
+        }
         let mut list = new.cloned().unwrap_or_default();
         for name in ["cpu", "memory"] {
             list.remove(name);

@@ -13,10 +13,10 @@ use smol_str::SmolStr;
 
 use super::create::{SPEC, validate_pod};
 use super::field::{BadValue, Errors, Path, ValidationErrors};
-use super::{containers, metadata, names, placement, restart};
-use crate::admission::admit;
+use super::{containers, metadata, placement, restart};
+use crate::admission::decode;
 use crate::quantity::Quantity;
-use crate::version::{Change, FeatureGates};
+use crate::version::{Change, Feature, FeatureGates};
 
 /// What may be changed, as the apiserver lists it (`updatablePodSpecFields`).
 const UPDATABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -92,17 +92,20 @@ pub fn validate_update(
     new: &v1::Pod,
     gates: FeatureGates,
 ) -> Result<Vec<UpdateEffect>, ValidationErrors> {
-    let old = admit(old, &gates).into_pod();
-    let new = admit(&over_stored(&old, new), &gates).into_pod();
-    let mut errors = Errors::default();
-    // As every object's, and then once more as a pod's.
-    metadata::validate(&new.metadata, names::dns_subdomain, &mut errors);
-    metadata::validate_update(&old.metadata, &new.metadata, &mut errors);
-    metadata::validate_update(&old.metadata, &new.metadata, &mut errors);
+    let old = decode(old, gates);
+    let mut new = decode(&over_stored(&old, new), gates);
+    keep_pod_level_resources(&old, &mut new, gates);
+    let mut errors = Errors::new(gates);
+    metadata::validate_common(&old.metadata, &new.metadata, &mut errors);
     validate_pod(&new, gates, &mut errors);
+    if let Some(spec) = &new.spec {
+        let (before, after) =
+            (old.metadata.annotations.as_ref(), new.metadata.annotations.as_ref());
+        metadata::validate_annotation_update(before, after, spec, &mut errors);
+    }
     let (old, new) = (old.spec.unwrap_or_default(), new.spec.unwrap_or_default());
     validate_changes(&old, &new, &mut errors);
-    errors.into_result()?;
+    errors.of_update()?;
     Ok(effects(&old, &new, gates))
 }
 
@@ -122,6 +125,17 @@ fn over_stored(old: &v1::Pod, new: &v1::Pod) -> v1::Pod {
         keep(new.init_containers.as_deref_mut().unwrap_or_default(), init_containers(old));
     }
     new
+}
+
+/// Clients that do not know of pod-level resources do not take them away (since 1.37,
+/// `podStrategy.PrepareForUpdate`).
+pub(super) fn keep_pod_level_resources(old: &v1::Pod, new: &mut v1::Pod, gates: FeatureGates) {
+    if let (Some(old), Some(new)) = (&old.spec, &mut new.spec)
+        && gates.enabled(Feature::PodLevelResourcesFixDefaulting)
+        && new.resources.is_none()
+    {
+        new.resources.clone_from(&old.resources);
+    }
 }
 
 fn init_containers(spec: &v1::PodSpec) -> &[v1::Container] {
@@ -262,7 +276,7 @@ fn put_back_node_selector(old: &v1::PodSpec, masked: &mut v1::PodSpec, errors: &
         errors.invalid(
             &SPEC.child("nodeSelector"),
             BadValue::Json(json),
-            "only additions are allowed (no mutations or deletions)",
+            "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
         );
     }
     masked.node_selector.clone_from(&old.node_selector);

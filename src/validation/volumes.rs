@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::field::{Errors, Path};
 use super::{labels, names, projected};
+use crate::go_quoted::Quoted;
 use crate::quantity::Quantity;
 
 /// The volumes that a container can mount, by name.
@@ -146,7 +147,7 @@ pub(super) fn validate<'a>(
     let mut known = Volumes::new();
     for (index, volume) in volumes.iter().enumerate() {
         let path = list.index(index);
-        let mut own = Errors::default();
+        let mut own = Errors::new(errors.gates());
         validate_source(&Context { volume, pod }, &path, &mut own);
         let name = path.child("name");
         if volume.name.is_empty() {
@@ -358,7 +359,7 @@ fn ephemeral(context: &Context<'_>, path: &Path<'_>, errors: &mut Errors) {
     if let Some(pod) = pod.filter(|_| !context.volume.name.is_empty()) {
         let claim = format!("{pod}-{}", context.volume.name);
         for breach in names::dns_subdomain(&claim) {
-            let detail = format!("PVC name {claim:?}: {breach}");
+            let detail = format!("PVC name {}: {breach}", Quoted(&claim));
             errors.invalid(&path.child("name"), context.volume.name.as_str(), detail);
         }
     }

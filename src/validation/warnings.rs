@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 
 use k8s_openapi::api::core::v1;
 
@@ -14,9 +14,12 @@ use super::field::Path;
 use super::labels::Texts;
 use super::names;
 use super::overlaps;
+use super::resources::string_of;
+use super::status;
 use crate::admission::{Admitted, admit};
+use crate::go_quoted::Quoted;
 use crate::quantity::Quantity;
-use crate::version::FeatureGates;
+use crate::version::{Change, FeatureGates};
 
 /// A warning that comes with an object that was accepted, in the apiserver's words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,29 +62,65 @@ pub fn warnings(pod: &v1::Pod, gates: FeatureGates) -> Vec<Warning> {
     admit(pod, &gates).warnings()
 }
 
+/// What the apiserver warns of when the status of this pod is updated
+/// (`podStatusStrategy.WarningsOnUpdate`).
+///
+/// ```
+/// use k8s_openapi::api::core::v1;
+/// use podinit::{FeatureGates, validation::status_warnings};
+///
+/// let pod: v1::Pod = serde_json::from_str(r#"{"status": {"podIPs": [{"ip": "FD00::1"}]}}"#)?;
+/// assert_eq!(
+///     status_warnings(&pod, FeatureGates::default())[0].to_string(),
+///     "status.podIPs[0].ip: IPv6 address \"FD00::1\" should be in RFC 5952 canonical format \
+///      (\"fd00::1\")"
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn status_warnings(pod: &v1::Pod, gates: FeatureGates) -> Vec<Warning> {
+    let mut found = Warnings::new(gates);
+    let status = pod.status.clone().unwrap_or_default();
+    for (name, ips) in
+        [("podIPs", status::pod_ips(&status)), ("hostIPs", status::host_ips(&status))]
+    {
+        let list = status::STATUS.child(name);
+        for (index, ip) in ips.iter().enumerate() {
+            of_address(&list.index(index).child("ip"), ip, &mut found);
+        }
+    }
+    found.found
+}
+
 impl Admitted {
     /// What the apiserver warns of when it creates the pod, see [`warnings`].
     pub fn warnings(&self) -> Vec<Warning> {
         let pod = self.pod();
-        let mut found = Warnings::default();
+        let mut found = Warnings::new(self.gates());
         name_warning(pod.metadata.name.as_deref(), "the Pod's hostname", &mut found);
         if let Some(spec) = &pod.spec {
             let annotations = Path::Root("metadata.annotations");
             of_pod(spec, pod.metadata.annotations.as_ref(), &annotations, &SPEC, &mut found);
         }
-        found.0
+        found.found
     }
 }
 
 /// Collects warnings, each once.
-#[derive(Default)]
-pub(super) struct Warnings(pub(super) Vec<Warning>);
+pub(super) struct Warnings {
+    pub(super) found: Vec<Warning>,
+    /// By whose words.
+    gates: FeatureGates,
+}
 
 impl Warnings {
+    pub(super) const fn new(gates: FeatureGates) -> Self {
+        Self { found: Vec::new(), gates }
+    }
+
     pub(super) fn add(&mut self, field: impl ToString, detail: impl Into<String>) {
         let warning = Warning { field: field.to_string(), detail: detail.into() };
-        if !self.0.contains(&warning) {
-            self.0.push(warning);
+        if !self.found.contains(&warning) {
+            self.found.push(warning);
         }
     }
 }
@@ -219,6 +258,7 @@ pub(super) fn of_pod(
 fn of_node_affinity(affinity: &v1::Affinity, path: &Path<'_>, found: &mut Warnings) {
     let Some(node) = &affinity.node_affinity else { return };
     let path = path.child("nodeAffinity");
+    let gates = found.gates;
     let mut term = |term: &v1::NodeSelectorTerm, values: bool, path: &Path<'_>| {
         let list = path.child("matchExpressions");
         for (index, expression) in term.match_expressions.iter().flatten().enumerate() {
@@ -229,7 +269,7 @@ fn of_node_affinity(affinity: &v1::Affinity, path: &Path<'_>, found: &mut Warnin
             let at = item.child("values");
             let all = expression.values.iter().flatten().enumerate().filter(|_| values);
             for (index, value) in all {
-                for breach in names::label_value(value) {
+                for breach in names::label_value(value, gates) {
                     found.add(at.index(index), format!("{value} is invalid, {breach}"));
                 }
             }
@@ -290,7 +330,7 @@ fn of_lists(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
     let mut seen = BTreeSet::new();
     for (index, alias) in spec.host_aliases.iter().flatten().enumerate() {
         if !seen.insert(alias.ip.as_str()) {
-            found.add(list.index(index).child("ip"), format!("duplicate ip {:?}", alias.ip));
+            found.add(list.index(index).child("ip"), format!("duplicate ip {}", Quoted(&alias.ip)));
         }
     }
     let list = path.child("imagePullSecrets");
@@ -298,7 +338,7 @@ fn of_lists(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
     for (index, secret) in spec.image_pull_secrets.iter().flatten().enumerate() {
         let (item, name) = (list.index(index), &secret.name);
         if !seen.insert(name.as_str()) {
-            found.add(item.child("name"), format!("duplicate name {name:?}"));
+            found.add(item.child("name"), format!("duplicate name {}", Quoted(name)));
         }
         if name.is_empty() {
             found.add(item.child("name"), "invalid empty name \"\"");
@@ -313,12 +353,13 @@ fn fractions(
     found: &mut Warnings,
 ) {
     for name in ["memory", "ephemeral-storage"] {
-        let amount = list.and_then(|list| list.get(name)).and_then(|q| Quantity::try_from(q).ok());
-        if let Some(amount) = amount.filter(|amount| amount.milli_value() % 1000 != 0) {
-            let shown = amount.to_string();
+        let Some(text) = list.and_then(|list| list.get(name)) else { continue };
+        let amount = Quantity::try_from(text);
+        if amount.is_ok_and(|amount| amount.milli_value() % 1000 != 0) {
+            let shown = string_of(text);
             found.add(
                 path.key(name),
-                format!("fractional byte value {shown:?} is invalid, must be an integer"),
+                format!("fractional byte value {} is invalid, must be an integer", Quoted(&shown)),
             );
         }
     }
@@ -373,8 +414,8 @@ fn of_containers(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
                 found.add(
                     list.index(index),
                     format!(
-                        "hides previous definition of {:?}, which may be dropped when using apply",
-                        variable.name
+                        "hides previous definition of {}, which may be dropped when using apply",
+                        Quoted(&variable.name)
                     ),
                 );
             }
@@ -425,7 +466,8 @@ fn of_ports(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
             match named.get(name) {
                 Some(other) => found.add(
                     item,
-                    format!("duplicate port name {name:?} with {other}, services and probes that select ports by name will use {other}"),
+                    format!("duplicate port name {} with {other}, services and probes that select ports by name will use {other}",
+                        Quoted(name)),
                 ),
                 None => drop(named.insert(name, item.to_string())),
             }
@@ -433,19 +475,40 @@ fn of_ports(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
     });
 }
 
-/// Addresses that have another form (`GetWarningsForIP`). What is worse is refused.
-fn of_addresses(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
-    let mut check = |field: &Path<'_>, text: &str| {
-        if let Ok(IpAddr::V6(address)) = text.parse::<IpAddr>()
-            && Ipv6Addr::to_string(&address) != text
-        {
-            let shown = address.to_string();
-            found.add(
-                field,
-                format!("IPv6 address {text:?} should be in RFC 5952 canonical format ({shown:?})"),
-            );
+/// An address that has another form (`GetWarningsForIP`).
+fn of_address(field: &Path<'_>, text: &str, found: &mut Warnings) {
+    let Some(address) = names::parse_ip_sloppily(text) else { return };
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_none() => {
+            let shown = v6.to_string();
+            if shown != text {
+                found.add(
+                    field,
+                    format!(
+                        "IPv6 address {} should be in RFC 5952 canonical format (\"{shown}\")",
+                        Quoted(text)
+                    ),
+                );
+            }
         }
-    };
+        Ok(IpAddr::V4(_)) => {}
+        // Leading zeros, or an IPv4 address that is mapped into IPv6.
+        _ => {
+            let verdict = if found.gates.has(Change::AddressesAreReadStrictly) {
+                "is invalid"
+            } else {
+                "will be considered invalid in a future Kubernetes release"
+            };
+            let detail =
+                format!("non-standard IP address {} {verdict}: use \"{address}\"", Quoted(text));
+            found.add(field, detail);
+        }
+    }
+}
+
+/// Addresses that have another form.
+fn of_addresses(spec: &v1::PodSpec, path: &Path<'_>, found: &mut Warnings) {
+    let mut check = |field: &Path<'_>, text: &str| of_address(field, text, found);
     let config = path.child("dnsConfig");
     let list = config.child("nameservers");
     let servers = spec.dns_config.as_ref().and_then(|config| config.nameservers.as_ref());

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::field::{BadValue, Errors, Path, ValidationErrors};
 use super::warnings::{Warning, Warnings, name_warning, of_pod};
 use super::{job, labels, metadata, names, spec, volumes};
-use crate::admission::defaults::apply_to_workload;
+use crate::admission::admit_workload;
 use crate::version::FeatureGates;
 use crate::workload::Workload;
 
@@ -45,9 +45,8 @@ const PERCENT: &str = "a valid percent string must be a numeric string followed 
 /// # }
 /// ```
 pub fn validate_workload(workload: &Workload, gates: FeatureGates) -> Result<(), ValidationErrors> {
-    let mut workload = workload.clone();
-    apply_to_workload(&mut workload, gates);
-    let mut errors = Errors::default();
+    let workload = admit_workload(workload, gates);
+    let mut errors = Errors::new(gates);
     let rule = match &workload {
         Workload::StatefulSet(_) => names::dns_label,
         _ => names::dns_subdomain,
@@ -98,9 +97,9 @@ pub fn validate_workload(workload: &Workload, gates: FeatureGates) -> Result<(),
 /// What the apiserver warns of when it creates a workload (`WarningsOnCreate` of its kind). It says
 /// nothing to one that it refuses.
 pub fn workload_warnings(workload: &Workload) -> Vec<Warning> {
-    let mut workload = workload.clone();
-    apply_to_workload(&mut workload, FeatureGates::default());
-    let mut found = Warnings::default();
+    let gates = FeatureGates::default();
+    let workload = admit_workload(workload, gates);
+    let mut found = Warnings::new(gates);
     let named = !matches!(
         workload,
         Workload::StatefulSet(_) | Workload::DaemonSet(_) | Workload::PodTemplate(_)
@@ -126,7 +125,7 @@ pub fn workload_warnings(workload: &Workload) -> Vec<Warning> {
             }
         }
     }
-    found.0
+    found.found
 }
 
 /// A template that is validated.
@@ -173,7 +172,7 @@ impl Pods<'_> {
     }
 }
 
-/// A selector that must select something, and the template's pods. False: it is none.
+/// A selector that must select something, and the template's pods. False: it cannot be used.
 fn selected(
     selector: &LabelSelector,
     kind: &str,
@@ -183,10 +182,9 @@ fn selected(
 ) -> bool {
     let at = path.child("selector");
     if *selector == LabelSelector::default() {
-        // The types do not tell an empty selector from none.
         errors.required(&at, "");
-        errors.invalid(&at, BadValue::Null, "invalid label selector");
-        return false;
+        pods.match_labels(errors);
+        return true;
     }
     labels::validate_selector(Some(selector), &at, errors);
     if labels::is_empty(selector) {
@@ -260,6 +258,11 @@ fn daemon(spec: &apps::DaemonSetSpec, pods: &Pods<'_>, path: &Path<'_>, errors: 
     labels::validate_selector(selector, &path.child("selector"), errors);
     if labels::matches(selector, pods.labels()) == Some(false) {
         pods.match_labels(errors);
+    }
+    if let Some(selector) = selector.filter(|selector| labels::is_empty(selector)) {
+        let shown = labels::shown_selector(Some(selector));
+        let detail = "empty selector is invalid for daemonset";
+        errors.invalid(&path.child("selector"), shown, detail);
     }
     pods.validate_always("DaemonSet", errors);
     let ready = spec.min_ready_seconds.unwrap_or_default();

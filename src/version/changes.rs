@@ -141,6 +141,8 @@ changes! {
         "huge pages can be asked for by the pod as a whole, and are completed from its containers";
     V1_33 Validation InitContainersHaveResizePolicies [] Version:
         "an init container may have a resizePolicy";
+    V1_34 Validation RestartPoliciesAreDropped [] Version:
+        "without restart rules, the restart policies of app containers are dropped and not refused";
     V1_34 Actions CrashLoopEndsWithNewResources [] Version:
         "the crash-loop series begins anew when resources change";
     V1_34 Scheduling TooSmallNodesAreUnresolvable [131310] Version:
@@ -171,6 +173,14 @@ changes! {
         "kubectl describe tells in front of an event which container it is about";
     V1_35 Printer FailedShowsBehindCompleted [] Version:
         "a container that has failed shows behind one that has completed";
+    V1_35 Validation EnvFilesByDefault [] Gate(Feature::EnvFiles, true):
+        "variables come from files";
+    V1_35 Validation NominationEndsAtBinding [] Gate(Feature::ClearingNominatedNodeNameAfterBinding, true):
+        "a pod that has a node is not nominated for one";
+    V1_35 Validation PodLevelResourcesMayBeResized [] Version:
+        "pods with pod-level resources may be resized, with a gate; a list that a container had none of is no longer overlooked";
+    V1_35 Validation LabelLengthsAreToldInBytes [] Version:
+        "the longest label is told in bytes, and a name with too many slashes is no valid label key";
     V1_35 Validation RestartRulesNeedPolicy [] Version:
         "an init container with restart rules needs a restartPolicy";
     V1_36 Scheduling BalanceIsJudgedByItsChange [] Version:
@@ -195,6 +205,10 @@ changes! {
         "requests and limits of the pod as a whole can be resized in place";
     V1_36 Validation NoRestartForResizeOfInitContainers [137458] Version:
         "the resizePolicy of a regular init container must not be RestartContainer";
+    V1_36 Validation ClaimStatusesNameTheirField [] Version:
+        "a bad name in the status of a resource claim is told of its own field";
+    V1_36 Validation AddressesAreReadStrictly [] Gate(Feature::StrictIPCIDRValidation, true):
+        "addresses have no leading zeros and are not mapped into IPv6";
     V1_37 Actions InitScanInCurrentSandbox [138514, 137710, 140309] Version:
         "whether a pod was initialised, and how far it has come, is told by the records of the current sandbox";
     V1_37 Status SandboxNotReadyHasAReason [135300] Version:
@@ -213,6 +227,12 @@ changes! {
         "the deprecated serviceAccount and serviceAccountName fill in each other as defaults";
     V1_37 Validation StatefulSetMaxUnavailableIsFilledIn [] Version:
         "maxUnavailable of a StatefulSet that is rolled out is 1 by default";
+    V1_37 Validation UpdateErrorsAreToldOnce [] Version:
+        "what is wrong with an update twice over is told once";
+    V1_37 Validation ReportedUsersAreUnsigned [] Version:
+        "the user of a container may be reported up to 4294967295";
+    V1_37 Validation OwnerReferencesHaveIndexes [] Version:
+        "the errors of owner references tell which one it is";
     V1_37 Printer ProbeThresholdsHaveTheirNames [] Version:
         "kubectl describe names the thresholds of a probe as the API does";
     V1_37 Resources MemoryQosByDefault [140007] Gate(Feature::MemoryQoS, true):

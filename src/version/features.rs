@@ -70,6 +70,12 @@ features! {
     LegacySidecarContainers:                      NO NO NO NO NO F NO NO NO NO;
     /// `restartPolicy` and `restartPolicyRules` of single containers.
     ContainerRestartRules:                        NO NO NO NO NO NO F T T T;
+    /// Variables from files in a volume.
+    EnvFiles:                                     NO NO NO NO NO NO F T T T;
+    /// IP addresses are read strictly.
+    StrictIPCIDRValidation:                       NO NO NO NO NO F F F T T;
+    /// `nominatedNodeName` is empty once the pod is bound.
+    ClearingNominatedNodeNameAfterBinding:        NO NO NO NO NO NO F T T T;
     /// The rule action `RestartAllContainers`.
     RestartAllContainersOnContainerExits:         NO NO NO NO NO NO NO F T T;
     /// `spec.resources` of the pod.

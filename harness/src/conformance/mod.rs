@@ -22,7 +22,7 @@ mod traces;
 mod update;
 mod validation;
 
-pub(crate) use objects::canonical;
+pub(crate) use objects::written;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};

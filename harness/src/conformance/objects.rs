@@ -19,8 +19,7 @@ use super::case::{field, gates};
 use super::validation::shown;
 use super::{Answer, BadCase, as_set};
 
-pub const LEFT_OUT_OF_DEFAULTS: &[&str] =
-    &["the form of quantities, which the API makes canonical"];
+pub const LEFT_OUT_OF_DEFAULTS: &[&str] = &["quantities are written as Kubernetes writes them"];
 
 /// An object with its defaults.
 pub fn defaulted(case: &Value) -> Result<Answer, BadCase> {
@@ -46,14 +45,14 @@ pub fn defaulted(case: &Value) -> Result<Answer, BadCase> {
     for words in ["kind", "apiVersion"] {
         got[words] = Value::Null;
     }
-    canonical(&mut got);
+    written(&mut got);
     Ok(Answer { expected, got })
 }
 
 pub const LEFT_OUT_OF_CREATED: &[&str] = &[
     "what creation fills in outside of the spec",
     "before 1.37 serviceAccount, which the API's own conversion takes from serviceAccountName",
-    "the form of quantities, which the API makes canonical",
+    "quantities are written as Kubernetes writes them",
 ];
 
 /// The spec of a pod as it is stored.
@@ -65,8 +64,7 @@ pub fn created(case: &Value) -> Result<Answer, BadCase> {
     if !gates.has(Change::ServiceAccountIsFilledIn) {
         expected["serviceAccount"] = got["serviceAccount"].clone();
     }
-    canonical(&mut expected);
-    canonical(&mut got);
+    written(&mut got);
     Ok(Answer { expected, got })
 }
 
@@ -102,11 +100,11 @@ fn json_of(workload: &Workload) -> Result<Value, BadCase> {
     })
 }
 
-/// Quantities in the form in which the API gives them.
-pub fn canonical(value: &mut Value) {
+/// Quantities as Kubernetes writes what it has read.
+pub fn written(value: &mut Value) {
     let one = |value: &mut Value| {
-        if let Some(quantity) = value.as_str().and_then(|text| text.parse::<Quantity>().ok()) {
-            *value = quantity.to_string().into();
+        if let Some(text) = value.as_str().and_then(|text| Quantity::string_of(text).ok()) {
+            *value = text.into_owned().into();
         }
     };
     match value {
@@ -117,11 +115,11 @@ pub fn canonical(value: &mut Value) {
                         amounts.values_mut().for_each(one);
                     }
                     ("sizeLimit" | "divisor", value) => one(value),
-                    (_, value) => canonical(value),
+                    (_, value) => written(value),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(canonical),
+        Value::Array(items) => items.iter_mut().for_each(written),
         _ => {}
     }
 }

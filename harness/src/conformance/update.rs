@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::core::v1;
 use podinit::admission::defaults;
-use podinit::validation::{Subresource, validate_subresource_update, validate_update};
+use podinit::validation::{
+    Subresource, status_warnings, validate_subresource_update, validate_update,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -46,6 +48,7 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
         None | Some("") => None,
         Some("resize") => Some(Subresource::Resize),
         Some("ephemeralcontainers") => Some(Subresource::EphemeralContainers),
+        Some("status") => Some(Subresource::Status),
         Some(other) => return Ok(Answer::none(format!("updates through {other:?}"))),
     };
     let old = v1::Pod::deserialize(&case["old"])?;
@@ -59,6 +62,15 @@ pub fn replay(case: &Value) -> Result<Answer, BadCase> {
         None => validate_update(&old, &new, gates).err(),
         Some(through) => validate_subresource_update(&old, &new, through, gates).err(),
     };
+    let warnings = match (&errors, subresource) {
+        (None, Some(Subresource::Status)) => {
+            let mut texts: Vec<String> =
+                status_warnings(&new, gates).iter().map(ToString::to_string).collect();
+            texts.sort();
+            json!(texts)
+        }
+        _ => json!([]),
+    };
     let got = errors.as_ref().map_or_else(|| json!([]), shown);
-    Ok(Answer { expected, got: json!({"errors": set(&got), "warnings": []}) })
+    Ok(Answer { expected, got: json!({"errors": set(&got), "warnings": warnings}) })
 }

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1;
 use podinit::admission::defaults;
 use podinit::manifest::{Object, ReadOptions, read};
 use podinit::validation::{
-    ErrorType, ImageEffect, TrapKind, UpdateEffect, traps, validate, validate_update,
+    ErrorType, ImageEffect, Subresource, TrapKind, UpdateEffect, traps, validate,
+    validate_subresource_update, validate_update,
 };
 use podinit::{Feature, FeatureGates, KubernetesVersion};
 use serde_json::{Value, json};
@@ -418,7 +419,7 @@ fn deadlines_may_come_nearer_and_gates_may_go() {
     assert_eq!(
         refused(&with(None, &["a"], json!({"a": "b"})), &with(None, &["a"], none())),
         [
-            "spec.nodeSelector: Invalid value: {}: only additions are allowed (no mutations or deletions"
+            "spec.nodeSelector: Invalid value: {}: only additions to spec.nodeSelector are allowed (no m"
         ]
     );
 }
@@ -436,6 +437,120 @@ fn tolerations_may_be_added_and_their_seconds_change() {
     assert_eq!(
         validate_update(&old, &with(json!([])), gates).unwrap_err().to_string(),
         "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"
+    );
+}
+
+/// What is said to an update of the status, through its door.
+fn of_status(spec: Value, old: Value, new: Value, gates: FeatureGates) -> Vec<String> {
+    let with = |status: Value| -> v1::Pod {
+        serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec, "status": status}))
+            .unwrap()
+    };
+    let result = validate_subresource_update(&with(old), &with(new), Subresource::Status, gates);
+    let errors = result.err().map(|errors| errors.errors().to_vec()).unwrap_or_default();
+    errors.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_has_ended_for_good_cannot_be_reported_as_running() {
+    let spec = |policy: &str| {
+        json!({"restartPolicy": policy, "containers": [{"name": "web", "image": "web"}],
+            "initContainers": [{"name": "setup", "image": "setup"},
+                {"name": "proxy", "image": "proxy", "restartPolicy": "Always"}]})
+    };
+    let status = |exit_code: Option<i32>| {
+        let state = exit_code.map_or_else(
+            || json!({"running": {}}),
+            |code| json!({"terminated": {"exitCode": code}}),
+        );
+        let status = |name: &str| {
+            json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": state})
+        };
+        json!({"containerStatuses": [status("web")],
+            "initContainerStatuses": [status("setup"), status("proxy")]})
+    };
+    let said = |policy: &str, code: i32| {
+        of_status(spec(policy), status(Some(code)), status(None), FeatureGates::default())
+    };
+    let forbidden = |list: &str| {
+        format!(
+            "status.{list}[0].state: Forbidden: may not be transitioned to non-terminated state"
+        )
+    };
+    let both = [forbidden("containerStatuses"), forbidden("initContainerStatuses")];
+    assert_eq!(said("Never", 1), both);
+    assert_eq!(said("OnFailure", 0), both);
+    assert!(said("OnFailure", 1).is_empty());
+    assert!(said("Always", 0).is_empty());
+}
+
+#[test]
+fn a_pod_reports_one_address_of_each_family_and_keeps_its_class() {
+    let said = |status: Value| {
+        let spec = json!({"containers": [{"name": "web", "image": "web"}]});
+        of_status(spec, json!({"qosClass": "BestEffort"}), status, FeatureGates::default())
+    };
+    assert!(
+        said(json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}))
+            .is_empty()
+    );
+    // Where the two fields differ, podIP counts.
+    assert!(said(json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "bad"}]})).is_empty());
+    assert_eq!(
+        said(json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]})),
+        ["status.podIPs: Invalid value: [{\"IP\":\"10.0.0.1\"},{\"IP\":\"10.0.0.2\"}]: may \
+          specify no more than one IP for each IP family"]
+    );
+    assert_eq!(
+        said(json!({"qosClass": "Guaranteed"})),
+        ["status.qosClass: Invalid value: \"Guaranteed\": field is immutable"]
+    );
+}
+
+#[test]
+fn since_1_37_each_error_of_an_update_is_told_once() {
+    let old = pod(json!({"containers": [{"name": "web", "image": "web"}]}));
+    let mut new = old.clone();
+    new.metadata.name = Some("other".to_owned());
+    let said = |version: KubernetesVersion| {
+        let errors = validate_update(&old, &new, version.feature_gates()).unwrap_err();
+        errors.errors().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let immutable = "metadata.name: Invalid value: \"other\": field is immutable";
+    assert_eq!(said(KubernetesVersion::V1_36), [immutable, immutable]);
+    assert_eq!(said(KubernetesVersion::V1_37), [immutable]);
+}
+
+#[test]
+fn words_are_shown_as_json_and_texts_as_go_quotes_them() {
+    let spec = json!({
+        "containers": [{"name": "<a>\u{200b}", "image": "web"}],
+        "restartPolicy": "<Never>\u{200b}"
+    });
+    let said = messages(spec, FeatureGates::default());
+    assert!(
+        said[0].starts_with("spec.containers[0].name: Invalid value: \"<a>\\u200b\": "),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with(
+            "spec.restartPolicy: Unsupported value: \"\\u003cNever\\u003e\u{200b}\": "
+        ),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_one_container_asks_for_alone_is_told_as_it_was_written() {
+    let spec = json!({
+        "resources": {"requests": {"memory": "8Gi"}},
+        "containers": [{"name": "web", "image": "web", "resources": {"requests": {"memory": "+9Gi"}}}]
+    });
+    assert_eq!(
+        messages(spec, FeatureGates::default()),
+        ["spec.resources.requests[memory]: Invalid value: \"8Gi\": must be greater than or equal \
+          to aggregate container requests of +9Gi"]
     );
 }
 

@@ -124,8 +124,8 @@ fn requirements() -> Json {
     // A request is never above a limit that is given beside it.
     let small = object(vec![("cpu", 70, just("50m")), ("memory", 70, just("32Mi"))]);
     let large = object(vec![
-        ("cpu", 70, one_of(&["100m", "0.5", "1500m", "2"])),
-        ("memory", 70, one_of(&["64Mi", "128974848", "1Gi", "1.5Gi"])),
+        ("cpu", 70, one_of(&["100m", "0.5", "1500m", "2", "01.500"])),
+        ("memory", 70, one_of(&["64Mi", "128974848", "1Gi", "1.5Gi", "+9Gi"])),
         ("ephemeral-storage", 15, amount_of("ephemeral-storage")),
     ]);
     object(vec![("requests", 70, small), ("limits", 50, large)])
@@ -455,6 +455,7 @@ fn mutation() -> BoxedStrategy<Mutation> {
         4 => select(vec![
             Value::Null, json!(""), json!("Bad_Name"), json!("yes"), json!(true), json!(0), json!(-1),
             json!(65_536), json!(1.5), json!({}), json!([]), json!([null]), json!("web"), json!("1Gi"),
+            json!("010"), json!("+7Gi"), json!("1.500"), json!("1E3"), json!("<b>&\u{200b}"),
             json!("-1"), json!("a".repeat(64)), json!("sh\u{200b}op"), json!("é"), json!(3_000_000_000_i64),
             json!("http"), json!(["a", "a"]), json!("/"), json!("../up"), json!("$(VAR)"), json!("500m"),
         ]),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifests::spec;
 use super::rare;
-use crate::conformance::canonical;
+use crate::conformance::written;
 use crate::functions::json::{
     Json, just, list, map, mixed, named, number, object, one_of, truth, with,
 };
@@ -272,12 +272,12 @@ fn events() -> Json {
         .boxed()
 }
 
-/// A pod as the API gives it back: with its defaults, and amounts in canonical form.
+/// A pod as the API gives it back: with its defaults, and amounts as Kubernetes writes them.
 pub(super) fn stored(pod: Value) -> Value {
     let Ok(mut pod) = serde_json::from_value(pod) else { return Value::Null };
     defaults::apply(&mut pod, FeatureGates::default());
     let mut pod = serde_json::to_value(pod).unwrap_or_default();
-    canonical(&mut pod);
+    written(&mut pod);
     pod
 }
 

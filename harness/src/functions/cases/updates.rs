@@ -25,6 +25,8 @@ fn changes() -> Vec<Change> {
         set("/spec/containers/0/imagePullPolicy", json!("Never")),
         set("/spec/containers/0/resources", json!({"requests": {"cpu": "10m"}})),
         set("/spec/containers/0/tty", json!(false)),
+        set("/spec/resources", json!({"requests": {"cpu": "2"}})),
+        ("/spec/resources", None),
         set("/spec/activeDeadlineSeconds", json!(0)),
         set("/spec/activeDeadlineSeconds", json!(1)),
         set("/spec/activeDeadlineSeconds", json!(30)),
@@ -53,7 +55,33 @@ fn changes() -> Vec<Change> {
         set("/metadata/labels", json!({"Bad Key": "x"})),
         set("/metadata/annotations", json!({"note": "x"})),
         set("/metadata/name", json!("other")),
+        set("/metadata/name", json!("Other/%")),
+        ("/metadata/name", None),
+        set("/metadata/uid", json!("77")),
+        set("/metadata/finalizers", json!(["Bad Key", "orphan", "foregroundDeletion", "a/b"])),
+        set("/metadata/ownerReferences", owners()),
+        set("/metadata/annotations", json!({"kubernetes.io/config.mirror": "x"})),
     ]
+}
+
+fn owners() -> Value {
+    json!([
+        {"apiVersion": "", "kind": "", "name": "", "uid": ""},
+        {"apiVersion": "v1", "kind": "Event", "name": "x", "uid": "1", "controller": true},
+        {"apiVersion": "a/b/c", "kind": "<x>", "name": "x", "uid": "1", "controller": true},
+    ])
+}
+
+/// A status whose lists name the same container, in a given state.
+fn containers(state: &Value) -> Value {
+    let statuses: Vec<Value> = ["app-1", "init-1", "nobody"]
+        .map(|name| {
+            json!({"name": name, "image": "app", "imageID": "", "restartCount": 1, "ready": true,
+                "state": state})
+        })
+        .into();
+    json!({"containerStatuses": statuses, "initContainerStatuses": statuses,
+        "ephemeralContainerStatuses": statuses})
 }
 
 fn status_changes() -> Vec<Change> {
@@ -69,6 +97,46 @@ fn status_changes() -> Vec<Change> {
             json!({"containerStatuses": [{"name": "app-1", "image": "app", "imageID": "",
             "restartCount": 1, "ready": true, "state": {"running": {}}}]}),
         ),
+        set("/status", containers(&json!({"running": {}}))),
+        set("/status", containers(&json!({"terminated": {"exitCode": 1}}))),
+        set("/status", json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "x"}]})),
+        set(
+            "/status",
+            json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}),
+        ),
+        set("/status", json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "010.0.0.1"}]})),
+        set("/status", json!({"podIP": "10.0.0.1"})),
+        set("/status", json!({"podIPs": [{"ip": "::ffff:10.0.0.1"}, {"ip": "fd00::1"}]})),
+        set("/status", json!({"podIP": "FD00::01"})),
+        set("/status", json!({"hostIPs": [{"ip": "10.0.0.1"}]})),
+        set(
+            "/status",
+            json!({"hostIP": "10.0.0.1", "hostIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "fd00::1"}]}),
+        ),
+        set("/status", json!({"qosClass": "Guaranteed"})),
+        set("/status", json!({"qosClass": "<b>"})),
+        set("/status", json!({"nominatedNodeName": "Bad Node"})),
+        set("/status", json!({"nominatedNodeName": "node-1"})),
+        set("/status", json!({"observedGeneration": -1})),
+        set(
+            "/status",
+            json!({"conditions": [{"type": "Bad Key", "status": "True"},
+            {"type": "a/b/c", "status": "True", "observedGeneration": -1}]}),
+        ),
+        set(
+            "/status",
+            json!({"resourceClaimStatuses": [{"name": "x"}, {"name": "x", "resourceClaimName": "Bad Name"}]}),
+        ),
+        set(
+            "/status",
+            json!({"containerStatuses": [{"name": "app-1", "image": "app", "imageID": "",
+            "restartCount": 1, "ready": true, "user": {"linux": {"uid": 4_000_000_000_i64, "gid": -1,
+            "supplementalGroups": [1, -2]}}}]}),
+        ),
+        set("/metadata/name", json!("other")),
+        set("/metadata/ownerReferences", owners()),
+        set("/metadata/annotations", json!({"kubernetes.io/config.mirror": "x"})),
+        set("/metadata/finalizers", json!(["Bad Key"])),
         set("/spec/containers/0/image", json!("ignored:1")),
     ]
 }
@@ -86,6 +154,8 @@ fn resizes() -> Vec<Change> {
         ("/spec/containers/0/resources", None),
         set("/spec/containers/0/image", json!("app:2")),
         set("/spec/resources", json!({"requests": {"cpu": "2"}})),
+        set("/spec/resources", json!({"limits": {"cpu": "8", "memory": "9Gi"}})),
+        ("/spec/resources", None),
     ]
 }
 
@@ -123,10 +193,14 @@ fn apply(pod: &mut Value, (path, value): &Change) {
 /// Changes through one of the pod's doors, to a pod as the API has it.
 fn through(subresource: &'static str, changes: Vec<Change>) -> Json {
     let some = proptest::collection::vec(select(changes), 0..3);
-    (manifests::pod(), some)
-        .prop_map(move |(pod, changes)| {
-            let old = in_the_api(pod);
+    (manifests::pod(), some, any::<bool>(), 0..3)
+        .prop_map(move |(pod, changes, ended, exit_code)| {
+            let mut old = in_the_api(pod);
             let mut new = old.clone();
+            // Of what has ended, some starts again.
+            if ended && subresource == "status" {
+                old["status"] = containers(&json!({"terminated": {"exitCode": exit_code}}));
+            }
             for change in &changes {
                 apply(&mut new, change);
             }

@@ -11,6 +11,9 @@ const DEFAULTS: &str = "
     SidecarContainers                            Af Bt Bt Bt Bt GtL GtL GtL GtL +
     LegacySidecarContainers                      -  -  -  -  -  Df  -   -   -   -
     ContainerRestartRules                        -  -  -  -  -  -   Af  Bt  Bt  Bt
+    EnvFiles                                     -  -  -  -  -  -  Af  Bt  Bt  Bt
+    StrictIPCIDRValidation                       -  -  -  -  -  Af Af  Af  Bt  Bt
+    ClearingNominatedNodeNameAfterBinding        -  -  -  -  -  -  Af  Bt  Bt  Bt
     RestartAllContainersOnContainerExits         -  -  -  -  -  -   -   Af  Bt  Bt
     PodLevelResources                            -  -  -  -  Af Af  Bt  Bt  Bt  Bt
     InPlacePodVerticalScaling                    Af Af Af Af Af Bt  Bt  GtL GtL GtL
