@@ -19,8 +19,8 @@ use k8s_openapi::api::core::v1::Pod;
 use podinit::FeatureGates;
 use podinit::quantity::Quantity;
 use podinit::resources::{
-    PodResources, PodResourcesOptions, ResourceList, pod_limits, pod_requests, pod_requests_of,
-    qos_class,
+    PodResources, PodResourcesOptions, ResourceList, init_only_requests, pod_limits, pod_requests,
+    pod_requests_of, qos_class,
 };
 use podinit::scheduler::{NodeUsage, Scorer, UtilizationShapePoint};
 use serde::Deserialize;
@@ -76,6 +76,10 @@ fn resources(c: &mut Criterion) {
     });
     bench(c, "pod_limits_of_a_compiled_pod", &compiled, |pod| {
         pod_limits(pod, &options, &mut list);
+        black_box(&list);
+    });
+    bench(c, "init_only_requests_of_a_compiled_pod", &compiled, |pod| {
+        init_only_requests(pod, &options, &mut list);
         black_box(&list);
     });
     bench(c, "qos_class_of_a_compiled_pod", &compiled, |pod| {

@@ -310,6 +310,12 @@ impl Quantity {
     pub fn saturating_add(self, other: Self) -> Self {
         self.checked_add(other).unwrap_or(if self.whole() < 0 { Self::MIN } else { Self::MAX })
     }
+
+    /// The difference, or [`Quantity::MAX`] or [`Quantity::MIN`] if that is beyond 128 bits.
+    #[must_use]
+    pub(crate) fn saturating_sub(self, other: Self) -> Self {
+        self.checked_sub(other).unwrap_or(if other.whole() < 0 { Self::MAX } else { Self::MIN })
+    }
 }
 
 impl fmt::Debug for Quantity {
