@@ -1,4 +1,5 @@
-//! How long quantities and requests take, over the pods of the recorded family `resources` in turn.
+//! How long quantities, requests and the scheduler's questions take, over the pods of the recorded
+//! family `resources` in turn.
 //!
 //! ```text
 //! cargo bench --bench resources
@@ -18,9 +19,10 @@ use k8s_openapi::api::core::v1::Pod;
 use podinit::FeatureGates;
 use podinit::quantity::Quantity;
 use podinit::resources::{
-    PodResources, PodResourcesOptions, ResourceList, pod_limits, pod_requests, pod_requests_of,
-    qos_class,
+    PodResources, PodResourcesOptions, ResourceList, init_only_requests, pod_limits, pod_requests,
+    pod_requests_of, qos_class,
 };
+use podinit::scheduler::{NodeUsage, Scorer, UtilizationShapePoint};
 use serde::Deserialize;
 
 fn recorded_pods() -> Vec<Pod> {
@@ -76,6 +78,10 @@ fn resources(c: &mut Criterion) {
         pod_limits(pod, &options, &mut list);
         black_box(&list);
     });
+    bench(c, "init_only_requests_of_a_compiled_pod", &compiled, |pod| {
+        init_only_requests(pod, &options, &mut list);
+        black_box(&list);
+    });
     bench(c, "qos_class_of_a_compiled_pod", &compiled, |pod| {
         black_box(qos_class(pod));
     });
@@ -87,5 +93,42 @@ fn resources(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, resources);
+/// A node that is half full.
+fn node(pods: &[PodResources]) -> NodeUsage {
+    let allocatable =
+        r#"{"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "110"}"#;
+    let mut node = NodeUsage::new(&serde_json::from_str(allocatable).unwrap());
+    for pod in pods {
+        // What requests less than nothing is not counted.
+        if node.pods() < node.max_pods() / 2 && node.fits(pod).is_ok() {
+            let _ = node.add(pod);
+        }
+    }
+    node
+}
+
+fn scheduler(c: &mut Criterion) {
+    let gates = FeatureGates::default();
+    let compile = |pod: &Pod| PodResources::compile(pod, gates).unwrap();
+    let compiled = recorded_pods().iter().map(compile).collect::<Vec<_>>();
+    let node = node(&compiled);
+
+    bench(c, "fits_on_a_node", &compiled, |pod| {
+        let _ = black_box(node.fits(pod));
+    });
+    let shape = [(0, 0), (100, 10)]
+        .map(|(utilization, score)| UtilizationShapePoint { utilization, score });
+    for (name, scorer) in [
+        ("score_least_allocated", Scorer::least_allocated()),
+        ("score_most_allocated", Scorer::most_allocated()),
+        ("score_requested_to_capacity_ratio", Scorer::requested_to_capacity_ratio(shape).unwrap()),
+        ("score_balanced_allocation", Scorer::balanced_allocation()),
+    ] {
+        bench(c, name, &compiled, |pod| {
+            black_box(scorer.score(&node, pod));
+        });
+    }
+}
+
+criterion_group!(benches, resources, scheduler);
 criterion_main!(benches);

@@ -10,6 +10,7 @@ mod parse;
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::time::Duration;
 
 /// Nanounits in one unit: no quantity is finer than this.
 const NANOS: u32 = 1_000_000_000;
@@ -309,6 +310,40 @@ impl Quantity {
     #[inline]
     pub fn saturating_add(self, other: Self) -> Self {
         self.checked_add(other).unwrap_or(if self.whole() < 0 { Self::MIN } else { Self::MAX })
+    }
+
+    /// The difference, or [`Quantity::MAX`] or [`Quantity::MIN`] if that is beyond 128 bits.
+    #[must_use]
+    pub(crate) fn saturating_sub(self, other: Self) -> Self {
+        self.checked_sub(other).unwrap_or(if other.whole() < 0 { Self::MAX } else { Self::MIN })
+    }
+
+    /// So much for so many seconds: core-seconds for cores. Rounded away from zero to a billionth;
+    /// [`Quantity::MAX`] or [`Quantity::MIN`] if that is beyond 128 bits.
+    #[must_use]
+    pub(crate) fn saturating_mul_seconds(self, time: Duration) -> Self {
+        let negative = self.whole() < 0;
+        let product = self.magnitude_for(time);
+        product
+            .and_then(|(whole, nanos)| Self::from_magnitude(negative, whole, nanos, self.format))
+            .unwrap_or(if negative { Self::MIN } else { Self::MAX })
+    }
+
+    /// The magnitude times seconds; `None` if that is beyond 128 bits.
+    fn magnitude_for(self, time: Duration) -> Option<(u128, u32)> {
+        const UNIT: u128 = NANOS as u128;
+        let (whole, nanos) = self.magnitude();
+        let (seconds, subsecond) = (u128::from(time.as_secs()), u128::from(time.subsec_nanos()));
+        let nanos = u128::from(nanos);
+        // Each partial product but the first is below 2¹²⁸: its factors are below 2⁹⁸ and 2³⁰, or
+        // 2³⁰ and 2⁶⁴.
+        let billionths =
+            (whole % UNIT) * subsecond + nanos * seconds + (nanos * subsecond).div_ceil(UNIT);
+        let whole = whole
+            .checked_mul(seconds)?
+            .checked_add(whole / UNIT * subsecond)?
+            .checked_add(billionths / UNIT)?;
+        Some((whole, (billionths % UNIT) as u32))
     }
 }
 

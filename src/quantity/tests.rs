@@ -162,3 +162,23 @@ fn a_text_is_kept_where_kubernetes_takes_it_for_canonical() {
     }
     assert_eq!(Quantity::string_of("1Km"), Err(QuantityError::Suffix));
 }
+
+#[test]
+fn an_amount_times_seconds_is_exact_to_a_billionth_and_stops_at_both_ends() {
+    let times = |text: &str, time| quantity(text).saturating_mul_seconds(time).to_string();
+    assert_eq!(times("750m", Duration::from_secs(30)), "22500m");
+    assert_eq!(times("1536Mi", Duration::from_secs(3_560)), "5340Gi");
+    assert_eq!(times("1", Duration::from_nanos(1_500_000_001)), "1500000001n");
+    assert_eq!(times("-1500m", Duration::from_millis(2_500)), "-3750m");
+    assert_eq!(times("1Gi", Duration::ZERO), "0");
+    // 3n for 0.5 s are 1.5n.
+    assert_eq!(times("3n", Duration::from_millis(500)), "2n");
+    assert_eq!(times("-3n", Duration::from_millis(500)), "-2n");
+    // 3.999999996000000001
+    assert_eq!(times("1999999999n", Duration::new(1, 999_999_999)), "3999999997n");
+    assert_eq!(times("1e30", Duration::from_nanos(1)), "1e21");
+    let product = |quantity: Quantity, time| quantity.saturating_mul_seconds(time);
+    assert_eq!(product(Quantity::MAX, Duration::from_secs(1)), Quantity::MAX);
+    assert_eq!(product(Quantity::MAX, Duration::MAX), Quantity::MAX);
+    assert_eq!(product(Quantity::MIN, Duration::MAX), Quantity::MIN);
+}

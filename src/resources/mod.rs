@@ -6,6 +6,7 @@
 //! - [`pod_requests`], [`pod_limits`]: what has to be reserved for the pod, what it may use. The
 //!   parts of the answer: [`aggregate_container_requests`], [`effective_init_requests`],
 //!   [`effective_container_requests`] and their twins for limits.
+//! - [`init_only_requests`]: how much of that is reserved only because of init containers.
 //! - [`qos_class`], and why it is not a better one: [`explain_qos`].
 //! - [`pod_cgroup`], [`oom_score_adj`]: what the kubelet makes of it.
 //! - [`Profile`]: what the pod uses in each stage of its start-up, and what that costs.
@@ -44,5 +45,5 @@ pub use qos::{QosClass, QosExplanation, QosReason, compute_qos_class, explain_qo
 pub use requests::{
     EffectiveInit, PodResourcesOptions, aggregate_container_limits, aggregate_container_requests,
     effective_container_limits, effective_container_requests, effective_init_limits,
-    effective_init_requests, pod_limits, pod_requests, pod_requests_of,
+    effective_init_requests, init_only_requests, pod_limits, pod_requests, pod_requests_of,
 };

@@ -201,6 +201,11 @@ impl PodResources {
         self.init_containers
     }
 
+    /// Is there an init container that ends before the pod runs?
+    pub(super) fn has_one_shot_init_containers(&self) -> bool {
+        self.containers.iter().any(|container| container.kind == ContainerKind::Init)
+    }
+
     /// The containers, init containers first.
     pub fn indexes(&self) -> impl Iterator<Item = ContainerIndex> + use<> {
         (0..self.containers.len()).map(ContainerIndex::new)
@@ -347,19 +352,21 @@ impl PodResources {
     /// What the containers request together while the pod is resized (`AggregateContainerRequests`).
     ///
     /// From 1.37 it is the largest of three sums: of what is wanted, of what the containers have and
-    /// of what they were granted. The status of the pod may give the last two as a whole.
+    /// of what they were granted. The status of the pod may give the last two as a whole. `which`
+    /// says of which containers a sum is.
     pub(super) fn resized_sum_of_requests(
         &self,
         options: &PodResourcesOptions<'_>,
         name: Option<usize>,
         non_missing: Option<Quantity>,
+        which: impl Fn(Walk) -> Option<Quantity>,
     ) -> Option<Quantity> {
         let Some(status) = self.status.as_ref().filter(|_| self.takes_largest_sum()) else {
-            return walk_requests(self, options, name, non_missing, |_, _| ()).total();
+            return which(walk_requests(self, options, name, non_missing, |_, _| ()));
         };
         let sum = |request: &dyn Fn(usize, usize) -> Option<Quantity>| {
             let own = |index| name.and_then(|name| request(index, name)).or(non_missing);
-            Walk::over(self, own, |_, _| ()).total()
+            which(Walk::over(self, own, |_, _| ()))
         };
         let spec = sum(&|index, name| self.amount(Row::Requests(index), name));
         let (actuated, allocated) = if options.in_place_pod_level_resources && status.pod_sums {

@@ -124,7 +124,7 @@ impl Profile {
             }
         }
         let reserved = pod.requests(options);
-        let init_waste = init_waste(pod, options, &stages[inits], &reserved);
+        let init_waste = init_waste(pod, options);
         Self { stages, reserved, init_waste }
     }
 
@@ -191,16 +191,10 @@ fn bounds(
 }
 
 /// What is reserved beyond what the running pod requests.
-fn init_waste(
-    pod: &PodResources,
-    options: &PodResourcesOptions<'_>,
-    running: &Stage,
-    reserved: &ResourceList,
-) -> Vec<InitWaste> {
-    let effective = effective_init_requests(pod, options);
+fn init_waste(pod: &PodResources, options: &PodResourcesOptions<'_>) -> Vec<InitWaste> {
+    let reserved = pod.init_only_requests(options);
     let waste = |init: super::EffectiveInit| {
-        let used = running.requests.quantity(&init.resource);
-        let quantity = reserved.quantity(&init.resource).checked_sub(used).ok()?;
+        let quantity = *reserved.get(&init.resource)?;
         (quantity.sign() > 0).then(|| InitWaste {
             resource: init.resource,
             quantity,
@@ -208,7 +202,7 @@ fn init_waste(
             name: pod.container_name(init.container).into(),
         })
     };
-    effective.into_iter().filter(|init| init.decides).filter_map(waste).collect()
+    effective_init_requests(pod, options).into_iter().filter_map(waste).collect()
 }
 
 impl fmt::Display for Profile {

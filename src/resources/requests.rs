@@ -177,9 +177,24 @@ fn aggregate_request(
             pod.amount(Row::AggregateRequests, name)
         }
         _ if options.use_status_resources => {
-            pod.resized_sum_of_requests(options, name, non_missing)
+            pod.resized_sum_of_requests(options, name, non_missing, Walk::total)
         }
         _ => walk_requests(pod, options, name, non_missing, |_, _| ()).total(),
+    }
+}
+
+/// As [`aggregate_request`], of the containers that keep running: without the one-shot init
+/// containers.
+fn running_request(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    name: Option<usize>,
+    non_missing: Option<Quantity>,
+) -> Option<Quantity> {
+    if options.use_status_resources {
+        pod.resized_sum_of_requests(options, name, non_missing, Walk::running)
+    } else {
+        walk_requests(pod, options, name, non_missing, |_, _| ()).running()
     }
 }
 
@@ -460,6 +475,69 @@ impl EffectiveInit {
     }
 }
 
+/// How much of [`pod_requests`] is reserved only because of the pod's one-shot init containers,
+/// into `requests`, whose content is replaced: what `PodRequests` gives, less what it would give if
+/// they were not in the pod.
+///
+/// - A restartable init container keeps running, so what it requests counts as that of the app
+///   containers does. What a one-shot init container needs beside the restartable ones before it is
+///   reserved for init containers as far as the running pod needs less.
+/// - Of a resource with a pod-level request nothing is: that request is reserved whatever the
+///   containers are. So is one that the apiserver has filled in from the containers' sum, in which
+///   init containers count.
+/// - Overhead is reserved either way.
+///
+/// A resource of which nothing is reserved for init containers is not in the list. Only a pod that
+/// the apiserver refuses can have less than zero of one.
+///
+/// Sums beyond 128 bits stop there, as in [`pod_requests`].
+///
+/// ```
+/// use podinit::FeatureGates;
+/// use podinit::resources::{PodResources, PodResourcesOptions};
+///
+/// let pod = serde_json::from_str(
+///     r#"{"spec": {
+///         "initContainers": [
+///             {"name": "proxy", "restartPolicy": "Always",
+///                 "resources": {"requests": {"cpu": "100m"}}},
+///             {"name": "migrate", "resources": {"requests": {"cpu": "1", "memory": "256Mi"}}}
+///         ],
+///         "containers": [
+///             {"name": "app", "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}}}
+///         ]
+///     }}"#,
+/// )?;
+/// let pod = PodResources::compile(&pod, FeatureGates::default())?;
+/// let options = PodResourcesOptions::default();
+/// assert_eq!(pod.requests(&options).to_string(), "cpu: 1100m, memory: 512Mi");
+/// // Once migrate is over, proxy and app need 350m.
+/// assert_eq!(pod.init_only_requests(&options).to_string(), "cpu: 750m");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Source: `PodRequests` and `AggregateContainerRequests` of
+/// `component-helpers/resource/helpers.go`; the rule is that of KEP-753, "Resources calculation for
+/// scheduling and pod admission".
+pub fn init_only_requests(
+    pod: &PodResources,
+    options: &PodResourcesOptions<'_>,
+    requests: &mut ResourceList,
+) {
+    if options.skip_container_level_resources || !pod.has_one_shot_init_containers() {
+        return requests.clear();
+    }
+    fill_requests(pod, options, requests, |index, non_missing| {
+        if index.is_some_and(|index| pod_level_request(pod, options, index).is_some()) {
+            return None;
+        }
+        let reserved = aggregate_request(pod, options, index, non_missing)?;
+        let running = running_request(pod, options, index, non_missing);
+        let rest = reserved.saturating_sub(running.unwrap_or(Quantity::ZERO));
+        (!rest.is_zero()).then_some(rest)
+    });
+}
+
 /// The effective init request of each resource that an init container requests, in order.
 pub fn effective_init_requests(
     pod: &PodResources,
@@ -488,6 +566,14 @@ impl PodResources {
     pub fn requests(&self, options: &PodResourcesOptions<'_>) -> ResourceList {
         let mut requests = ResourceList::new();
         pod_requests(self, options, &mut requests);
+        requests
+    }
+
+    /// What is reserved only because of init containers, in a new list, see
+    /// [`init_only_requests`].
+    pub fn init_only_requests(&self, options: &PodResourcesOptions<'_>) -> ResourceList {
+        let mut requests = ResourceList::new();
+        init_only_requests(self, options, &mut requests);
         requests
     }
 

@@ -9,8 +9,8 @@ use podinit::quantity::Quantity;
 use podinit::resources::{
     CgroupSettings, PodResources, PodResourcesOptions, Profile, QosClass, ResourceList,
     ResourceName, default_requests, effective_container_limits, effective_container_requests,
-    effective_init_limits, effective_init_requests, explain_qos, oom_score_adj, pod_cgroup,
-    pod_limits, pod_requests, pod_requests_of, qos_class,
+    effective_init_limits, effective_init_requests, explain_qos, init_only_requests, oom_score_adj,
+    pod_cgroup, pod_limits, pod_requests, pod_requests_of, qos_class,
 };
 use podinit::{Feature, FeatureGates, KubernetesVersion};
 use proptest::prelude::*;
@@ -750,6 +750,142 @@ fn a_recorded_qos_class_is_the_reason_only_where_it_differs_from_the_spec() {
     );
 }
 
+#[test]
+fn only_what_one_shot_init_containers_need_beyond_the_running_pod_is_reserved_for_them() {
+    let pod = |level: Value| {
+        compile(json!({"spec": {
+            "overhead": {"cpu": "50m", "memory": "64Mi"},
+            "resources": level,
+            "initContainers": [
+                container("fetch", json!({"cpu": "2", "example.com/gpu": "1"})),
+                sidecar("proxy", json!({"cpu": "500m", "memory": "1Gi"})),
+                container("migrate", json!({"cpu": "1800m", "memory": "2Gi"})),
+                sidecar("logs", json!({"cpu": "100m", "ephemeral-storage": "1Gi"})),
+            ],
+            "containers": [container("app", json!({"cpu": "1", "memory": "2560Mi"}))],
+        }}))
+    };
+    let init_only = |level, options: &PodResourcesOptions<'_>| {
+        pod(level).init_only_requests(options).to_string()
+    };
+    // CPU: migrate beside proxy, 2300m, against proxy, logs and app, 1600m. Memory: 3072Mi
+    // against 3584Mi. Nobody but fetch needs the device; the storage is that of a sidecar.
+    assert_eq!(init_only(Value::Null, &plain()), "cpu: 700m, example.com/gpu: 1");
+    // A pod-level request is reserved whatever the containers are; other resources still count.
+    let level = json!({"requests": {"cpu": "4"}});
+    assert_eq!(init_only(level.clone(), &plain()), "example.com/gpu: 1");
+    let skip = with!(PodResourcesOptions { skip_pod_level_resources: true, ..plain() });
+    assert_eq!(init_only(level, &skip), "cpu: 700m, example.com/gpu: 1");
+    let skip = with!(PodResourcesOptions { skip_container_level_resources: true, ..plain() });
+    assert_eq!(init_only(Value::Null, &skip), "");
+    // What containers are taken to request counts for those that keep running, too: 32Gi for migrate
+    // beside proxy are less than 33Gi for proxy, logs and app.
+    let missing = [("ephemeral-storage".into(), "16Gi".parse().unwrap())].into_iter().collect();
+    let options =
+        with!(PodResourcesOptions { non_missing_container_requests: Some(&missing), ..plain() });
+    assert_eq!(init_only(Value::Null, &options), "cpu: 700m, example.com/gpu: 1");
+}
+
+#[test]
+fn without_its_gate_a_sidecar_reserves_as_an_init_container_does() {
+    let json = json!({"spec": {
+        "initContainers": [sidecar("s", json!({"cpu": "3"}))],
+        "containers": [container("a", json!({"cpu": "2"}))],
+    }});
+    let init_only = |version| {
+        let pod = compile_for(version, json.clone());
+        pod.init_only_requests(&plain()).to_string()
+    };
+    assert_eq!(init_only(KubernetesVersion::V1_28), "cpu: 1");
+    assert_eq!(init_only(KubernetesVersion::V1_29), "");
+}
+
+#[test]
+fn a_resize_lowers_what_is_reserved_for_init_containers_only() {
+    let pod = |version| {
+        compile_for(
+            version,
+            json!({
+                "spec": {"initContainers": [container("i", json!({"cpu": "4"}))],
+                    "containers": [container("a", json!({"cpu": "1"})), container("b", json!({"cpu": "2"}))]},
+                "status": {"containerStatuses": [{"name": "a", "image": "", "imageID": "",
+                    "ready": true, "restartCount": 0, "allocatedResources": {"cpu": "1500m"},
+                    "resources": {"requests": {"cpu": "1500m"}}}]},
+            }),
+        )
+    };
+    let status = with!(PodResourcesOptions { use_status_resources: true, ..plain() });
+    for version in [KubernetesVersion::V1_36, KubernetesVersion::V1_37] {
+        let pod = pod(version);
+        assert_eq!(pod.init_only_requests(&plain()).to_string(), "cpu: 1");
+        assert_eq!(pod.init_only_requests(&status).to_string(), "cpu: 500m");
+        let profile = Profile::of(&pod, &status);
+        assert_eq!(profile.init_waste[0].quantity.to_string(), "500m");
+    }
+}
+
+#[test]
+fn beyond_128_bits_nothing_is_left_for_init_containers() {
+    let pod = compile(json!({"spec": {
+        "initContainers": [container("i", json!({}))],
+        "containers": [container("a", json!({})), container("b", json!({}))],
+    }}));
+    let most = [(ResourceName::CPU, Quantity::MAX)].into_iter().collect();
+    let options =
+        with!(PodResourcesOptions { non_missing_container_requests: Some(&most), ..plain() });
+    assert_eq!(pod.requests(&options).quantity("cpu"), Quantity::MAX);
+    assert_eq!(pod.init_only_requests(&options), ResourceList::new());
+}
+
+/// Up to `most` init containers, each restartable or not, with a request of 0 to 2.
+fn small_worlds(most: usize) -> Vec<Vec<(bool, i64)>> {
+    let mut worlds = vec![Vec::new()];
+    let mut longest: Vec<Vec<(bool, i64)>> = vec![Vec::new()];
+    for _ in 0..most {
+        longest = longest
+            .iter()
+            .flat_map(|inits| {
+                let more = |(restartable, amount)| {
+                    inits.iter().copied().chain([(restartable, amount)]).collect()
+                };
+                [false, true]
+                    .into_iter()
+                    .flat_map(move |kind| (0..=2).map(move |n| (kind, n)))
+                    .map(more)
+            })
+            .collect();
+        worlds.extend(longest.iter().cloned());
+    }
+    worlds
+}
+
+#[test]
+fn in_every_small_pod_init_containers_reserve_the_worst_moment_less_what_keeps_running() {
+    for inits in small_worlds(3) {
+        for app in 0..=3 {
+            let list: Vec<_> = inits
+                .iter()
+                .enumerate()
+                .map(|(index, (restartable, amount))| {
+                    let make = if *restartable { sidecar } else { container };
+                    make(&format!("i{index}"), json!({"example.com/gpu": amount}))
+                })
+                .collect();
+            let pod = compile(json!({"spec": {"initContainers": list,
+                "containers": [container("a", json!({"example.com/gpu": app}))]}}));
+            let (mut sidecars, mut worst) = (0, 0);
+            for (restartable, amount) in &inits {
+                worst = worst.max(sidecars + amount);
+                sidecars += if *restartable { *amount } else { 0 };
+            }
+            let reserve = (worst - sidecars - app).max(0);
+            let init_only = pod.init_only_requests(&plain());
+            assert_eq!(init_only.quantity("example.com/gpu").value(), reserve, "{inits:?} {app}");
+            assert_eq!(init_only.is_empty(), reserve == 0, "{inits:?} {app}");
+        }
+    }
+}
+
 /// An amount of any form that a valid pod may have.
 fn amount() -> impl Strategy<Value = String> {
     let suffix = select(vec!["", "m", "k", "M", "Ki", "Mi", "Gi", "e3", "e-3", "u", "n"]);
@@ -786,6 +922,70 @@ fn any_pod() -> impl Strategy<Value = Pod> {
                 "resources": level, "overhead": overhead}}))
         },
     )
+}
+
+/// A pod some of whose containers are being resized, and perhaps the pod itself.
+fn any_resized_pod() -> impl Strategy<Value = Pod> {
+    let resources = || (amounts(), any::<[bool; 3]>());
+    let of = |(amounts, [told, requests, limits]): (Value, [bool; 3])| {
+        let list = |there: bool| if there { amounts.clone() } else { Value::Null };
+        match told {
+            true => json!({"requests": list(requests), "limits": list(limits)}),
+            false => Value::Null,
+        }
+    };
+    let status = || (resources(), proptest::option::of(amounts()));
+    let statuses = proptest::collection::vec(status(), 8);
+    (any_pod(), statuses, status(), any::<bool>()).prop_map(
+        move |(mut pod, statuses, level, infeasible)| {
+            let spec = pod.spec.as_mut().unwrap();
+            // Statuses are found by name, which in a valid pod only one container has.
+            spec.containers.iter_mut().for_each(|app| app.name.insert_str(0, "app-"));
+            let inits = spec.init_containers.as_ref().map_or(0, Vec::len);
+            let names = spec.init_containers.iter().flatten().chain(&spec.containers);
+            let mut lists: Vec<_> = names
+                .zip(statuses)
+                .map(|(container, (resources, allocated))| {
+                    json!({"name": container.name, "image": "", "imageID": "", "ready": true,
+                        "restartCount": 0, "allocatedResources": allocated, "resources": of(resources)})
+                })
+                .collect();
+            let apps = lists.split_off(inits);
+            let pending = json!([{"type": "PodResizePending", "status": "True",
+                "reason": if infeasible { "Infeasible" } else { "Deferred" }}]);
+            let status = json!({"conditions": pending, "initContainerStatuses": lists,
+                "containerStatuses": apps, "resources": of(level.0), "allocatedResources": level.1});
+            pod.status = serde_json::from_value(status).unwrap();
+            pod
+        },
+    )
+}
+
+/// What may be asked of a pod's requests.
+fn options_of(asked: [bool; 5], missing: Option<&ResourceList>) -> PodResourcesOptions<'_> {
+    let [status, in_place, no_overhead, no_level, no_containers] = asked;
+    with!(PodResourcesOptions {
+        use_status_resources: status,
+        in_place_pod_level_resources: in_place,
+        exclude_overhead: no_overhead,
+        skip_pod_level_resources: no_level,
+        // Rarely: nothing is left to be compared then.
+        skip_container_level_resources: no_containers && no_level && no_overhead,
+        non_missing_container_requests: missing,
+        ..plain()
+    })
+}
+
+/// The same pod without the init containers that end.
+fn without_one_shot_init_containers(pod: &Pod) -> Pod {
+    let mut pod = pod.clone();
+    let inits = &mut pod.spec.as_mut().unwrap().init_containers;
+    let goes = |c: &Container| c.restart_policy.as_deref() != Some("Always");
+    let gone: Vec<_> = inits.iter().flatten().filter(|c| goes(c)).map(|c| c.name.clone()).collect();
+    inits.iter_mut().for_each(|inits| inits.retain(|container| !goes(container)));
+    let statuses = pod.status.as_mut().and_then(|s| s.init_container_statuses.as_mut());
+    statuses.into_iter().for_each(|all| all.retain(|status| !gone.contains(&status.name)));
+    pod
 }
 
 fn requests(pod: &Pod) -> ResourceList {
@@ -825,6 +1025,49 @@ proptest! {
         for name in ["cpu", "memory", "ephemeral-storage", "example.com/gpu"] {
             prop_assert_eq!(requests.quantity(name), by_formula(&pod, name), "{}", name);
         }
+    }
+
+    #[test]
+    fn without_its_one_shot_init_containers_a_pod_requests_less_by_what_is_reserved_for_them_only(
+        pod in any_resized_pod(),
+        version in select(KubernetesVersion::ALL.into_iter().filter(|v| v.minor() >= 29).collect::<Vec<_>>()),
+        (asked, missing) in (any::<[bool; 5]>(), proptest::option::of(amounts())),
+    ) {
+        let missing: Option<ResourceList> =
+            missing.map(|missing| serde_json::from_value(missing).unwrap());
+        let options = options_of(asked, missing.as_ref());
+        let gates = version.feature_gates();
+        let compile = |pod: &Pod| PodResources::compile(pod, gates).unwrap();
+        let whole = compile(&pod);
+        let rest = compile(&without_one_shot_init_containers(&pod));
+        let mut sum = rest.requests(&options);
+        let init_only = whole.init_only_requests(&options);
+        prop_assert!(init_only.iter().all(|(_, quantity)| quantity.sign() > 0), "{:?}", init_only);
+        sum.checked_add(&init_only).unwrap();
+        for (name, quantity) in &whole.requests(&options) {
+            prop_assert_eq!(*quantity, sum.quantity(name), "{}", name);
+        }
+        prop_assert_eq!(rest.init_only_requests(&options), ResourceList::new());
+    }
+
+    #[test]
+    fn another_one_shot_init_container_never_lowers_what_is_reserved_for_them_only_and_any_other_never_raises_it(
+        before in any_pod(), added in containers(1..2), is_app: bool, at: Index,
+    ) {
+        let mut after = before.clone();
+        let spec = after.spec.as_mut().unwrap();
+        let added: Container = serde_json::from_value(added[0].clone()).unwrap();
+        let is_one_shot = !is_app && added.restart_policy.is_none();
+        let list =
+            if is_app { &mut spec.containers } else { spec.init_containers.as_mut().unwrap() };
+        let at = at.index(list.len() + 1);
+        list.insert(at, added);
+        let init_only = |pod: &Pod| {
+            PodResources::compile(pod, FeatureGates::default()).unwrap().init_only_requests(&plain())
+        };
+        let (before, after) = (init_only(&before), init_only(&after));
+        let (more, less) = if is_one_shot { (after, before) } else { (before, after) };
+        prop_assert!(at_least(&more, &less), "{:?} {:?}", more, less);
     }
 
     #[test]
@@ -900,6 +1143,7 @@ proptest! {
         let allocations = allocation_counter::measure(|| {
             pod_requests(&pod, &plain(), &mut list);
             pod_limits(&pod, &plain(), &mut list);
+            init_only_requests(&pod, &plain(), &mut list);
             qos_class(&pod);
         });
         prop_assert_eq!(allocations.count_total, 0);

@@ -4,5 +4,6 @@
 mod fleet;
 #[cfg(feature = "fleet")]
 mod fleet_nodes;
+mod init_reserve;
 mod scenarios;
 mod upsets;
