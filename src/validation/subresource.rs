@@ -33,6 +33,9 @@ pub enum Subresource {
     Status,
 }
 
+/// The field of errors that are about none (`field.NewPath("")`).
+static NO_FIELD: Path<'static> = Path::Root("[]");
+
 type ResourceList = BTreeMap<String, ApiQuantity>;
 type Requirements = v1::ResourceRequirements;
 
@@ -97,11 +100,9 @@ pub fn validate_subresource_update(
     metadata::validate_common(&old.metadata, &new.metadata, &mut errors);
     let annotations = (old.metadata.annotations.as_ref(), new.metadata.annotations.as_ref());
     let after = new.spec.clone().unwrap_or_default();
-    // These errors have no field.
-    let pod = Path::Root("[]");
     match subresource {
         Subresource::EphemeralContainers if metadata::is_mirror(&old.metadata) => {
-            errors.forbidden(&pod, "static pods do not support ephemeral containers");
+            errors.forbidden(&NO_FIELD, "static pods do not support ephemeral containers");
         }
         Subresource::EphemeralContainers => {
             validate_pod(&new, gates, &mut errors);
@@ -112,13 +113,13 @@ pub fn validate_subresource_update(
             if !gates.has(Change::PodLevelResourcesMayBeResized)
                 && [&before, &after].into_iter().any(has_pod_level_resources) =>
         {
-            errors.forbidden(&pod, "pods with pod-level resources cannot be resized");
+            errors.forbidden(&NO_FIELD, "pods with pod-level resources cannot be resized");
         }
         Subresource::Resize if metadata::is_mirror(&old.metadata) => {
-            errors.forbidden(&pod, "static pods cannot be resized");
+            errors.forbidden(&NO_FIELD, "static pods cannot be resized");
         }
         Subresource::Resize if before.os.as_ref().is_some_and(|os| os.name == "windows") => {
-            errors.forbidden(&pod, "windows pods cannot be resized");
+            errors.forbidden(&NO_FIELD, "windows pods cannot be resized");
         }
         Subresource::Resize => {
             validate_pod(&new, gates, &mut errors);
@@ -243,7 +244,7 @@ fn validate_resize(old: &v1::PodSpec, new: &v1::PodSpec, gates: FeatureGates, er
     if has_pod_level_resources(old) || has_pod_level_resources(new) {
         if !gates.enabled(Feature::InPlacePodLevelResourcesVerticalScaling) {
             errors.forbidden(
-                &Path::Root("<nil>"),
+                &NO_FIELD,
                 "resize of pods with pod-level resources is forbidden when InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled",
             );
             return;

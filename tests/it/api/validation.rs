@@ -523,6 +523,25 @@ fn since_1_37_each_error_of_an_update_is_told_once() {
 }
 
 #[test]
+fn a_resize_that_is_refused_as_a_whole_names_no_field() {
+    let old = pod(json!({"resources": {"requests": {"cpu": "1"}},
+        "containers": [{"name": "web", "image": "web"}]}));
+    let said = |version: KubernetesVersion| {
+        let gates = version.feature_gates();
+        validate_subresource_update(&old, &old, Subresource::Resize, gates).unwrap_err().to_string()
+    };
+    assert_eq!(
+        said(KubernetesVersion::V1_34),
+        "[]: Forbidden: pods with pod-level resources cannot be resized"
+    );
+    assert_eq!(
+        said(KubernetesVersion::V1_35),
+        "[]: Forbidden: resize of pods with pod-level resources is forbidden when \
+         InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled"
+    );
+}
+
+#[test]
 fn words_are_shown_as_json_and_texts_as_go_quotes_them() {
     let spec = json!({
         "containers": [{"name": "<a>\u{200b}", "image": "web"}],
